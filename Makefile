@@ -1,0 +1,85 @@
+# The one way to run things: CI calls the same commands. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+TARGET ?= duckdb
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+DBT := $(BIN)/dbt --no-use-colors
+
+# The first Python on the path that is recent enough, whatever `python3` is on this machine.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+  if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$each; break; fi; done)
+
+# The profile beside this file counts, not one that the user's shell names for other work.
+export DBT_PROFILES_DIR := $(CURDIR)
+unexport DBT_TARGET DBT_PROFILE DBT_PROJECT_DIR LINEAGE_AUDIT_DUCKDB_PATH
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- environment: installed once, and again when the lock changes ---------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it: make … PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-%: requirements/%.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: lock
+lock: | $(VENV)/.installed-dev ## write requirements/*.lock anew from pyproject.toml, with the newest versions it allows
+	scripts/lock.sh
+
+# --- what people run ------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: demo-$(TARGET) ## build the sample and show what it gives, on DuckDB or with TARGET=spark
+
+.PHONY: demo-duckdb
+demo-duckdb: $(VENV)/.installed-duckdb
+	rm -f lineage_audit.duckdb lineage_audit.duckdb.wal
+	$(DBT) build
+	@$(DBT) run-operation show_sample --quiet
+
+# What Spark's JVM says while it starts would bury what dbt says; it is shown where something fails.
+.PHONY: demo-spark
+demo-spark: $(VENV)/.installed-spark
+	rm -rf .spark
+	mkdir .spark
+	@export JAVA_HOME; JAVA_HOME=$$(scripts/ensure_java.sh); \
+	spark_dbt() { $(DBT) "$$@" --target spark 2>.spark/jvm.log || { cat .spark/jvm.log >&2; return 1; }; }; \
+	echo "dbt build --target spark (Spark's own log: .spark/jvm.log)"; \
+	spark_dbt build; \
+	spark_dbt run-operation show_sample --quiet
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta; ARGS go to pytest
+	$(BIN)/python -m pytest --install-java $(ARGS)
+
+SQL_FOLDERS := $(wildcard models analyses tests/dbt)
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## SQL, Python, and dbt's own warnings and deprecations on both targets
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(DBT) parse --warn-error --no-partial-parse --target duckdb
+	$(DBT) parse --warn-error --no-partial-parse --target spark
+	LINEAGE_AUDIT_DUCKDB_PATH=target/lint.duckdb $(BIN)/sqlfluff lint --disable-progress-bar $(SQL_FOLDERS)
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## measure what lineage costs, on both engines; ARGS go to benchmarks/run.py
+	JAVA_HOME=$$(scripts/ensure_java.sh) $(BIN)/python benchmarks/run.py $(ARGS)
+
+.PHONY: clean
+clean: ## remove everything that the commands above made, but not the environment
+	rm -rf target logs dbt_packages .spark lineage_audit.duckdb lineage_audit.duckdb.wal
+	rm -rf .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,72 @@
+{#- The statements between STARTED and the model's own SQL; each is sent only where it is needed. -#}
+
+{#- Mapping rows and rules under their hash, the first time that the hash is seen. -#}
+{% macro _config_version_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or plan.config_hash in plan.history.known_hashes %}
+    {% do return('') %}
+  {% endif %}
+  {% set types = lineage_audit._store_tables().config_version %}
+  {% set selects = [] %}
+  {% for row in plan.config_rows %}
+    {% set items = [] %}
+    {% for column, kind in types.items() %}
+      {% if column == 'config_hash' %}
+        {% set value = lineage_audit.text_literal(plan.config_hash) %}
+      {% elif column == 'created_ts' %}
+        {% set value = lineage_audit._utc_now() %}
+      {% elif column in ['endpoint_name', 'target_table'] %}
+        {% set value = lineage_audit.text_literal(plan[column]) %}
+      {% elif kind == 'texts' %}
+        {% set value = lineage_audit.list_of_texts(row[column]) %}
+      {% elif kind == 'count' %}
+        {% set value = row[column] | string %}
+      {% else %}
+        {% set value = lineage_audit.text_literal(row[column]) %}
+      {% endif %}
+      {% do items.append('cast(' ~ value ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
+    {% endfor %}
+    {% do selects.append('select\n  ' ~ items | join(',\n  ')) %}
+  {% endfor %}
+  {% do return('insert into ' ~ lineage_audit._store('config_version') ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ selects | join('\nunion all\n')) %}
+{% endmacro %}
+
+{#- A source that has no versions is read once, here; every later statement reads the copy. -#}
+{% macro _stage_source_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or not plan.staged %}
+    {% do return('') %}
+  {% endif %}
+  {% set bounds = [lineage_audit._newer_than_mark(plan)] if plan.watermark and plan.watermark['from'] is not none else [] %}
+  {% do return(lineage_audit.create_staged_source(
+    plan.staged,
+    'select\n  ' ~ lineage_audit._quoted_names(plan.reads) | join(',\n  ') ~ '\nfrom ' ~ plan.unstaged_sql ~ ('\n' ~ lineage_audit._where(bounds, '') if bounds else '')
+  )) %}
+{% endmacro %}
+
+{% macro _drop_staged_source_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% do return('drop table if exists ' ~ plan.staged if plan and plan.staged else '') %}
+{% endmacro %}
+
+{#- Source columns that gold's struct does not have yet. -#}
+{% macro _grow_struct_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or not plan.new_fields %}
+    {% do return('') %}
+  {% endif %}
+  {% do return(lineage_audit.add_struct_fields(plan.gold, '_lineage_source_values', plan.new_fields)) %}
+{% endmacro %}
+
+{#- What attempts without a SUCCESS left in gold: this run reads their source rows again. -#}
+{% macro _remove_dead_rows_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or not plan.incremental or not plan.history.dead %}
+    {% do return('') %}
+  {% endif %}
+  {% set dead = [] %}
+  {% for invocation in plan.history.dead %}
+    {% do dead.append(lineage_audit.text_literal(invocation)) %}
+  {% endfor %}
+  {% do return('delete from ' ~ plan.gold ~ '\nwhere _lineage_invocation_id in (' ~ dead | join(', ') ~ ')') %}
+{% endmacro %}

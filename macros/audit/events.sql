@@ -1,0 +1,104 @@
+{#- STARTED, before the data moves. -#}
+{% macro _started_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan %}
+    {% do return('') %}
+  {% endif %}
+  {% do return(lineage_audit._insert_select('run_event', lineage_audit._event_values('STARTED', plan), none)) %}
+{% endmacro %}
+
+{#- SUCCESS, the commit of the run: counts, each counted on its own, and the failure of the run where they don't add up. -#}
+{% macro _success_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan %}
+    {% do return('') %}
+  {% endif %}
+  {% set ctes = lineage_audit._count_ctes(plan) %}
+  {% set numbers = "input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || refused.rejected || ', output ' || written.output || '" %}
+  {% set text = "'lineage_audit: records do not add up in ' || " ~ lineage_audit.text_literal(plan.target_relation) ~ " || ': " ~ numbers ~ "'" %}
+  {% set values = lineage_audit._event_values('SUCCESS', plan) %}
+  {% do values.update({
+    'event_type': "case when read.input = read.filtered + refused.rejected + written.output then 'SUCCESS' else " ~ lineage_audit.raise_in_sql(text) ~ ' end',
+    'input_record_count': 'read.input', 'output_record_count': 'written.output',
+    'rejected_record_count': 'refused.rejected', 'filtered_record_count': 'read.filtered'
+  }) %}
+  {% if plan.watermark %}
+    {% do values.update({'watermark_to': lineage_audit._watermark_to(plan)}) %}
+  {% endif %}
+  {% do return(lineage_audit._insert_select('run_event', values, 'from read\ncross join refused\ncross join written', ctes)) %}
+{% endmacro %}
+
+{% macro _count_ctes(plan) %}
+  {% set filtered = '0' %}
+  {% if plan.filters %}
+    {% set predicates = [] %}
+    {% for rule in plan.filters %}
+      {% do predicates.append('coalesce((' ~ rule.expression ~ '), false)') %}
+    {% endfor %}
+    {% set filtered = 'coalesce(sum(case when ' ~ predicates | join(' and ') ~ ' then 0 else 1 end), 0)' %}
+  {% endif %}
+  {% set items = ['count(*) as input', filtered ~ ' as filtered'] %}
+  {% if plan.watermark %}
+    {% do items.append('max(' ~ lineage_audit.quote_name(plan.watermark.column) ~ ') as highest') %}
+  {% endif %}
+  {% set of_this_run = lineage_audit._of_this_run(plan) %}
+  {% do return(
+    'with ' ~ lineage_audit._cte('read', items, plan.source_sql, lineage_audit._read_bounds(plan)) ~ ',\n'
+    ~ lineage_audit._cte('refused', ['count(*) as rejected'], lineage_audit._store('rejected_record'), of_this_run) ~ ',\n'
+    ~ lineage_audit._cte('written', ['count(*) as output'], plan.gold, [] if plan.whole_table else lineage_audit._written_by_this_run())
+  ) %}
+{% endmacro %}
+
+{#- The mark never falls: an empty run keeps it. -#}
+{% macro _watermark_to(plan) %}
+  {% set highest = 'read.highest' %}
+  {% if plan.watermark['from'] is not none %}
+    {% set highest = 'greatest(read.highest, ' ~ lineage_audit._watermark_literal(plan.watermark['from'], plan.watermark.type) ~ ')' %}
+  {% endif %}
+  {% do return(lineage_audit.text_of(highest, plan.watermark.type)) %}
+{% endmacro %}
+
+{% macro _of_this_run(plan) %}
+  {% do return([
+    'invocation_id = ' ~ lineage_audit.text_literal(invocation_id),
+    'target_relation = ' ~ lineage_audit.text_literal(plan.target_relation)
+  ]) %}
+{% endmacro %}
+
+{% macro _written_by_this_run() %}
+  {% do return(['_lineage_invocation_id = ' ~ lineage_audit.text_literal(invocation_id)]) %}
+{% endmacro %}
+
+{#- What every event says, as {column: literal}. -#}
+{% macro _event_values(event_type, plan) %}
+  {% set fields = [] %}
+  {% for field in plan.get('struct_fields', []) %}
+    {% do fields.append({'name': field.name, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type}) %}
+  {% endfor %}
+  {% do return({
+    'event_type': lineage_audit.text_literal(event_type),
+    'event_ts': lineage_audit._utc_now(),
+    'run_id': lineage_audit.text_literal(plan.run_id),
+    'invocation_id': lineage_audit.text_literal(invocation_id),
+    'target_relation': lineage_audit.text_literal(plan.target_relation),
+    'pipeline_name': lineage_audit.text_literal(plan.pipeline_name),
+    'endpoint_name': lineage_audit.text_literal(plan.endpoint_name),
+    'source_system': lineage_audit.text_literal(plan.get('source_system')),
+    'target_table': lineage_audit.text_literal(plan.target_table),
+    'node_id': lineage_audit.text_literal(plan.node_id),
+    'whole_table': 'true' if plan.whole_table else 'false',
+    'config_hash': lineage_audit.text_literal(plan.get('config_hash')),
+    'code_version': lineage_audit.text_literal(plan.code_version),
+    'run_by': lineage_audit.run_by(),
+    'watermark_from': lineage_audit.text_literal(plan.watermark['from'] if plan.watermark else plan.get('watermark_from')),
+    'source_fields': lineage_audit.text_literal(tojson(fields))
+  }) %}
+{% endmacro %}
+
+{#- The plan of the model that is being built, none where nothing is to be written. -#}
+{% macro _plan_of_run() %}
+  {% if not execute or not lineage_audit._is_running() %}
+    {% do return(none) %}
+  {% endif %}
+  {% do return(lineage_audit._remembered(model.unique_id)) %}
+{% endmacro %}

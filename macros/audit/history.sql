@@ -1,0 +1,94 @@
+{#- What the store knows of a target before this run: {last_success, dead, has_rejected, known_hashes}. All targets are
+    looked up by one statement, once per dbt invocation. -#}
+{% macro _target_history(target_relation) %}
+  {% set facts = lineage_audit._remembered('history') %}
+  {% if facts is none %}
+    {% set facts = [] %}
+    {% for row in run_query(lineage_audit._history_sql()).rows %}
+      {% do facts.append({'fact': row[0], 'target_relation': row[1], 'value': row[2], 'detail': row[3]}) %}
+    {% endfor %}
+    {% do lineage_audit._remember('history', facts) %}
+  {% endif %}
+  {% set history = {'last_success': none, 'dead': [], 'has_rejected': false, 'known_hashes': []} %}
+  {% for fact in facts %}
+    {% if fact.fact == 'config' %}
+      {% do history.known_hashes.append(fact.value) %}
+    {% elif fact.target_relation == target_relation %}
+      {% if fact.fact == 'success' %}
+        {% do history.update({'last_success': {'watermark_to': fact.value, 'source_fields': fact.detail}}) %}
+      {% elif fact.fact == 'dead' %}
+        {% do history.dead.append(fact.value) %}
+      {% elif fact.fact == 'rejected' %}
+        {% do history.update({'has_rejected': true}) %}
+      {% endif %}
+    {% endif %}
+  {% endfor %}
+  {% do return(history) %}
+{% endmacro %}
+
+{% macro _history_sql() %}
+  {% set text = lineage_audit.store_type('text') %}
+with successes as (
+  select
+    target_relation,
+    invocation_id,
+    watermark_to,
+    source_fields,
+    row_number() over (partition by target_relation order by event_ts desc) as age
+  from {{ lineage_audit._store('run_event') }}
+  where event_type = 'SUCCESS'
+),
+starts as (
+  select
+    target_relation,
+    invocation_id,
+    min(event_ts) as started_ts
+  from {{ lineage_audit._store('run_event') }}
+  where event_type = 'STARTED'
+  group by target_relation, invocation_id
+),
+last_started as (
+  select
+    starts.target_relation,
+    starts.started_ts
+  from starts
+  inner join successes
+    on starts.target_relation = successes.target_relation
+    and starts.invocation_id = successes.invocation_id
+    and successes.age = 1
+)
+select
+  'success' as fact,
+  target_relation,
+  watermark_to as value,
+  source_fields as detail
+from successes
+where age = 1
+union all
+select
+  'dead' as fact,
+  starts.target_relation,
+  starts.invocation_id as value,
+  cast(null as {{ text }}) as detail
+from starts
+left join successes
+  on starts.target_relation = successes.target_relation
+  and starts.invocation_id = successes.invocation_id
+left join last_started on starts.target_relation = last_started.target_relation
+where successes.invocation_id is null
+  and (last_started.started_ts is null or starts.started_ts > last_started.started_ts)
+union all
+select distinct
+  'rejected' as fact,
+  target_relation,
+  cast(null as {{ text }}) as value,
+  cast(null as {{ text }}) as detail
+from {{ lineage_audit._store('rejected_record') }}
+union all
+select distinct
+  'config' as fact,
+  cast(null as {{ text }}) as target_relation,
+  config_hash as value,
+  cast(null as {{ text }}) as detail
+from {{ lineage_audit._store('config_version') }}
+{% endmacro %}

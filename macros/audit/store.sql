@@ -1,0 +1,70 @@
+{#- The physical tables of the audit store: {table: {column: kind of type}}, kinds as in store_type. Append-only,
+    written by INSERTs that never read the table they write. -#}
+{% macro _store_tables() %}
+  {% do return({
+    'run_event': {
+      'event_type': 'text', 'event_ts': 'timestamp', 'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text',
+      'pipeline_name': 'text', 'endpoint_name': 'text', 'source_system': 'text', 'target_table': 'text', 'node_id': 'text',
+      'whole_table': 'flag', 'input_record_count': 'count', 'output_record_count': 'count', 'rejected_record_count': 'count',
+      'filtered_record_count': 'count', 'config_hash': 'text', 'code_version': 'text', 'run_by': 'text',
+      'watermark_from': 'text', 'watermark_to': 'text', 'source_fields': 'text', 'error_message': 'text'
+    },
+    'cell_lineage': {
+      'invocation_id': 'text', 'target_relation': 'text', 'target_pk': 'text', 'target_column': 'text', 'source_values': 'texts'
+    },
+    'rejected_record': {
+      'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text', 'target_table': 'text',
+      'record_key': 'text', 'target_pk': 'text', 'failed_rules': 'texts', 'warnings': 'texts',
+      'mapped_values_json': 'text', 'source_values_json': 'text'
+    },
+    'closed_record': {
+      'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text',
+      'record_key': 'text', 'closed_as': 'text', 'closed_by': 'text', 'closed_ts': 'timestamp', 'reason': 'text'
+    },
+    'rule_violation': {
+      'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text', 'target_table': 'text',
+      'record_key': 'text', 'target_pk': 'text', 'business_rule_id': 'text', 'severity': 'text'
+    },
+    'config_version': {
+      'config_hash': 'text', 'created_ts': 'timestamp', 'endpoint_name': 'text', 'target_table': 'text', 'kind': 'text',
+      'position': 'count', 'target_column': 'text', 'target_layer': 'text', 'api_field_name': 'text', 'api_json_path': 'text',
+      'source_table': 'text', 'source_columns': 'texts', 'source_types': 'texts', 'transform_expr': 'text', 'default_expr': 'text',
+      'data_type': 'text', 'is_primary_key': 'text', 'nullable': 'text', 'sensitivity': 'text', 'business_rule_id': 'text',
+      'rule_category': 'text', 'severity': 'text', 'message': 'text'
+    }
+  }) %}
+{% endmacro %}
+
+{#- A table of the store lies where dbt puts the package's views. -#}
+{% macro _store(table) %}
+  {% if not execute %}
+    {% do return(api.Relation.create(identifier=table)) %}
+  {% endif %}
+  {% set view = graph.nodes.get('model.lineage_audit.ingestion_run') %}
+  {% if not view %}
+    {% do exceptions.raise_compiler_error('lineage_audit: the package model ingestion_run is disabled; the audit store lies in its schema. Enable it again.') %}
+  {% endif %}
+  {% do return(api.Relation.create(database=view.database, schema=view.schema, identifier=table, type='table')) %}
+{% endmacro %}
+
+{% macro _columns_of_store(table) %}
+  {% do return(lineage_audit._store_tables()[table].keys() | list) %}
+{% endmacro %}
+
+{#- Writes `insert into` a table of the store with every column named. Values come as {column: expression}; a column
+    that is left out is NULL. -#}
+{% macro _insert_select(table, expressions, from_sql, ctes='') %}
+  {% set types = lineage_audit._store_tables()[table] %}
+  {% set items = [] %}
+  {% for column, kind in types.items() %}
+    {% do items.append(expressions.get(column, 'cast(null as ' ~ lineage_audit.store_type(kind) ~ ')') ~ ' as ' ~ column) %}
+  {% endfor %}
+  {% do return(
+    'insert into ' ~ lineage_audit._store(table) ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ (ctes ~ '\n' if ctes else '')
+    ~ 'select\n  ' ~ items | join(',\n  ') ~ ('\n' ~ from_sql if from_sql else '')
+  ) %}
+{% endmacro %}
+
+{% macro _utc_now() %}
+  {% do return(lineage_audit.timestamp_literal(modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S.%f'))) %}
+{% endmacro %}

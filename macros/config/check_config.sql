@@ -1,0 +1,373 @@
+{#- Checks of one model's config. Each check takes the request (see _request in macros/mapping) and returns problems:
+    {seed, key, problem, remedy}. All checks run, so that one message names every problem. -#}
+{% macro _config_problems(request) %}
+  {% set problems = [] %}
+  {% do problems.extend(lineage_audit._check_seed_loader(request)) %}
+  {% do problems.extend(lineage_audit._check_endpoint(request)) %}
+  {% do problems.extend(lineage_audit._check_arguments(request)) %}
+  {% do problems.extend(lineage_audit._check_mapping_rows(request)) %}
+  {% do problems.extend(lineage_audit._check_source_columns(request)) %}
+  {% do problems.extend(lineage_audit._check_rules(request)) %}
+  {% do problems.extend(lineage_audit._check_keys(request)) %}
+  {% do problems.extend(lineage_audit._check_materialization(request)) %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _problem(seed, key, problem, remedy) %}
+  {% do return({'seed': seed, 'key': key, 'problem': problem, 'remedy': remedy}) %}
+{% endmacro %}
+
+{% macro _raise_problems(model_name, problems) %}
+  {% set lines = [] %}
+  {% for item in problems %}
+    {% do lines.append('  ' ~ loop.index ~ '. ' ~ item.seed ~ ' · ' ~ item.key ~ ': ' ~ item.problem ~ ' ' ~ item.remedy) %}
+  {% endfor %}
+  {% do exceptions.raise_compiler_error(
+    'lineage_audit: ' ~ problems | length ~ (' problem' if problems | length == 1 else ' problems') ~ ' in the config of model ' ~ model_name
+    ~ ', found before any data moved:\n' ~ lines | join('\n')
+  ) %}
+{% endmacro %}
+
+{% macro _row_key(row) %}
+  {% do return((row.endpoint_name or '(no endpoint)') ~ ' / ' ~ (row.target_table or '(no target_table)') ~ ' / ' ~ (row.target_column or '(no target_column)')) %}
+{% endmacro %}
+
+{% macro _did_you_mean(name, candidates, otherwise) %}
+  {% set names = lineage_audit.nearest_names(name, candidates) %}
+  {% if names %}
+    {% do return('Did you mean ' ~ names | join(', ') ~ '?') %}
+  {% endif %}
+  {% do return(otherwise) %}
+{% endmacro %}
+
+{% macro _check_seed_loader(request) %}
+  {% set problems = [] %}
+  {% if target.type == 'spark' %}
+    {% for seed, rows in request.tables.items() %}
+      {% set spoilt = [] %}
+      {% for row in rows %}
+        {% for name, value in row.items() %}
+          {% if value == 'None' and name not in spoilt %}
+            {% do spoilt.append(name) %}
+          {% endif %}
+        {% endfor %}
+      {% endfor %}
+      {% if spoilt %}
+        {% do problems.append(lineage_audit._problem(
+          seed, 'column ' ~ spoilt | join(', '),
+          "holds the text None: dbt-spark's own seed loader writes it for an empty cell.",
+          "Add to dbt_project.yml «dispatch: [{macro_namespace: dbt, search_order: [" ~ project_name ~ ", lineage_audit, dbt]}]» and run dbt seed --full-refresh again."
+        )) %}
+      {% endif %}
+    {% endfor %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_endpoint(request) %}
+  {% set names = request.tables.api_endpoints | map(attribute='endpoint_name') | select | list %}
+  {% set found = request.tables.api_endpoints | selectattr('endpoint_name', 'equalto', request.endpoint_name) | list %}
+  {% set key = 'endpoint ' ~ request.endpoint_name %}
+  {% if not found %}
+    {% do return([lineage_audit._problem(
+      'api_endpoints', key, 'there is no such endpoint.',
+      lineage_audit._did_you_mean(request.endpoint_name, names, 'Add a row to api_endpoints, or name one of: ' ~ (names | join(', ') or 'none is there') ~ '.')
+    )]) %}
+  {% elif found | length > 1 %}
+    {% do return([lineage_audit._problem('api_endpoints', key, 'stands there ' ~ found | length ~ ' times.', 'Leave one row of it.')]) %}
+  {% elif not lineage_audit._is_true(found[0].active_flag, true) %}
+    {% do return([lineage_audit._problem(
+      'api_endpoints', key, 'is inactive (active_flag is ' ~ found[0].active_flag ~ ').', 'Set active_flag to true, or disable the model.'
+    )]) %}
+  {% endif %}
+  {% do return([]) %}
+{% endmacro %}
+
+{% macro _check_arguments(request) %}
+  {% set problems = [] %}
+  {% set key = 'mapped_model in ' ~ request.model_name %}
+  {% set names = request.source_columns | map(attribute='name') | list %}
+  {% for argument, column in {'watermark': request.watermark, 'latest_by': request.latest_by}.items() %}
+    {% if column is not none and request.source_known and not lineage_audit._find_column(request.source_columns, column) %}
+      {% do problems.append(lineage_audit._problem(
+        'model', key, argument ~ " names column '" ~ column ~ "', which " ~ request.source_name ~ ' does not have.',
+        lineage_audit._did_you_mean(column, names, 'It has: ' ~ names | join(', ') ~ '.')
+      )) %}
+    {% endif %}
+  {% endfor %}
+  {% if request.lateness is not none %}
+    {% if request.watermark is none %}
+      {% do problems.append(lineage_audit._problem('model', key, 'lateness is given without a watermark.', 'Add watermark, or leave lateness out.')) %}
+    {% endif %}
+    {% if not modules.re.match('^ *[0-9]+ +(second|minute|hour|day|week|month|year)s?( +[0-9]+ +(second|minute|hour|day|week|month|year)s?)* *$', request.lateness | lower) %}
+      {% do problems.append(lineage_audit._problem('model', key, "lateness '" ~ request.lateness ~ "' is no interval.", "Write it as number and unit: '3 days', '6 hours'.")) %}
+    {% endif %}
+    {% set column = lineage_audit._find_column(request.source_columns, request.watermark or '') %}
+    {% if column and not (column.type | lower).startswith('timestamp') and (column.type | lower) != 'date' %}
+      {% do problems.append(lineage_audit._problem(
+        'model', key, 'lateness needs a date or timestamp as watermark; ' ~ column.name ~ ' is ' ~ column.type ~ '.', 'Leave lateness out, or name another watermark.'
+      )) %}
+    {% endif %}
+    {% if request.materialized == 'incremental' and request.strategy not in ['merge', 'delete+insert'] %}
+      {% do problems.append(lineage_audit._problem(
+        'model', key, 'lateness reads rows again, and strategy ' ~ request.strategy ~ ' would write them twice.', "Set incremental_strategy to 'merge' or 'delete+insert'."
+      )) %}
+    {% endif %}
+  {% endif %}
+  {% if request.capture != 'exploded' %}
+    {% set known = request.capture in ['compact', 'in_row'] %}
+    {% do problems.append(lineage_audit._problem(
+      'model', key, "capture '" ~ request.capture ~ "' is " ~ ('not built yet.' if known else 'unknown.'), "Use capture='exploded'."
+    )) %}
+  {% endif %}
+  {% if request.rejected != 'quarantine' %}
+    {% set known = request.rejected == 'keep' %}
+    {% do problems.append(lineage_audit._problem(
+      'model', key, "rejected '" ~ request.rejected ~ "' is " ~ ('not built yet.' if known else 'unknown.'), "Use rejected='quarantine'."
+    )) %}
+  {% endif %}
+  {% if request.reprocess %}
+    {% do problems.append(lineage_audit._problem('vars', 'lineage_audit_reprocess', 'reprocessing is not built yet.', 'Leave the var out.')) %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_mapping_rows(request) %}
+  {% set problems = [] %}
+  {% if not request.rows %}
+    {% set inactive = request.all_rows | length %}
+    {% set tables = [] %}
+    {% for row in request.tables.field_mapping %}
+      {% if row.endpoint_name == request.endpoint_name and row.target_table and row.target_table not in tables %}
+        {% do tables.append(row.target_table) %}
+      {% endif %}
+    {% endfor %}
+    {% do problems.append(lineage_audit._problem(
+      'field_mapping', request.endpoint_name ~ ' / ' ~ request.target_table,
+      'has no active mapping (' ~ inactive ~ ' inactive).',
+      'Set active_flag of a row to true.' if inactive
+      else 'Add rows, or give mapped_model the target_table that field_mapping names: ' ~ (tables | join(', ') or 'it has none for this endpoint') ~ '.'
+    )) %}
+  {% endif %}
+  {% set seen = {} %}
+  {% for row in request.rows %}
+    {% set key = lineage_audit._row_key(row) %}
+    {% if not row.target_column %}
+      {% do problems.append(lineage_audit._problem('field_mapping', key, 'target_column is empty.', 'Name the column to be built.')) %}
+    {% else %}
+      {% set lower = row.target_column | lower %}
+      {% if lower in seen %}
+        {% do problems.append(lineage_audit._problem(
+          'field_mapping', key, 'target column ' ~ row.target_column ~ ' is mapped twice (also by ' ~ seen[lower] ~ ').', 'Leave one active row of it.'
+        )) %}
+      {% endif %}
+      {% do seen.update({lower: row.target_column}) %}
+      {% if lower.startswith('_lineage_') or lower.startswith('_value_') or lower.startswith('_default_') %}
+        {% do problems.append(lineage_audit._problem('field_mapping', key, 'names that begin with _lineage_, _value_ or _default_ are kept for the package.', 'Rename target_column.')) %}
+      {% endif %}
+    {% endif %}
+    {% for flag in ['is_primary_key', 'nullable', 'active_flag'] %}
+      {% if row[flag] and (row[flag] | lower) not in ['true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '1', '0'] %}
+        {% do problems.append(lineage_audit._problem('field_mapping', key, flag ~ " '" ~ row[flag] ~ "' is no boolean.", 'Write true or false.')) %}
+      {% endif %}
+    {% endfor %}
+    {% if row.sensitivity and row.sensitivity not in ['none', 'mask', 'hash'] %}
+      {% do problems.append(lineage_audit._problem('field_mapping', key, "sensitivity '" ~ row.sensitivity ~ "' is unknown.", 'Write none, mask or hash.')) %}
+    {% endif %}
+    {% if row.target_layer and row.target_layer not in ['silver', 'gold', 'api_view'] %}
+      {% do problems.append(lineage_audit._problem('field_mapping', key, "target_layer '" ~ row.target_layer ~ "' is unknown.", 'Write silver, gold or api_view.')) %}
+    {% endif %}
+    {% if row.column_position and not modules.re.match('^-?[0-9]+$', row.column_position) %}
+      {% do problems.append(lineage_audit._problem('field_mapping', key, "column_position '" ~ row.column_position ~ "' is no integer.", 'Write 1, 2, 3 …, or leave it empty.')) %}
+    {% endif %}
+    {% if row.data_type and not lineage_audit._is_nested_type(row.data_type) %}
+      {% set word = (row.data_type | lower).split('(')[0].split(' ')[0] | trim %}
+      {% if word not in lineage_audit.scalar_types() %}
+        {% do problems.append(lineage_audit._problem(
+          'field_mapping', key, "data_type '" ~ row.data_type ~ "' is no type of " ~ target.type ~ '.',
+          lineage_audit._did_you_mean(word, lineage_audit.scalar_types(), 'Write a type as in cast(… as type).')
+        )) %}
+      {% endif %}
+    {% endif %}
+    {% do problems.extend(lineage_audit._check_expression('field_mapping', key, 'transform_expr', row.transform_expr)) %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{#- What would end the statement or swallow the rest of the line, outside the expression's own literals and names. -#}
+{% macro _check_expression(seed, key, column, expression) %}
+  {% if not expression %}
+    {% do return([]) %}
+  {% endif %}
+  {% set bare = modules.re.sub("'(?:[^'\\\\]|''|\\\\.)*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`", '', expression) %}
+  {% set problems = [] %}
+  {% for mark, name in {';': 'a semicolon', '--': 'a comment', '/*': 'a comment'}.items() %}
+    {% if mark in bare %}
+      {% do problems.append(lineage_audit._problem(seed, key, column ~ ' holds ' ~ name ~ ' (' ~ mark ~ ').', 'Write one expression; notes belong in description or message.')) %}
+    {% endif %}
+  {% endfor %}
+  {% if bare.count('(') != bare.count(')') %}
+    {% do problems.append(lineage_audit._problem(seed, key, column ~ ' has ' ~ bare.count('(') ~ ' opening and ' ~ bare.count(')') ~ ' closing parentheses.', 'Balance them.')) %}
+  {% endif %}
+  {% if "'" in bare or '"' in bare %}
+    {% do problems.append(lineage_audit._problem(seed, key, column ~ ' has a quote that is not closed.', 'Close it; a quote within a text is written twice.')) %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_source_columns(request) %}
+  {% set problems = [] %}
+  {% if not request.source_known %}
+    {% do return(problems) %}
+  {% endif %}
+  {% set names = request.source_columns | map(attribute='name') | list %}
+  {% for row in request.rows %}
+    {% for column in lineage_audit._split(row.source_columns) %}
+      {% if not lineage_audit._find_column(request.source_columns, column) %}
+        {% do problems.append(lineage_audit._problem(
+          'field_mapping', lineage_audit._row_key(row), "source column '" ~ column ~ "' does not exist in " ~ request.source_name ~ '.',
+          lineage_audit._did_you_mean(column, names, 'It has: ' ~ names | join(', ') ~ '.')
+        )) %}
+      {% endif %}
+    {% endfor %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_rules(request) %}
+  {% set problems = [] %}
+  {% set ids = request.tables.business_rules | map(attribute='business_rule_id') | select | list %}
+  {% for row in request.rows %}
+    {% set key = lineage_audit._row_key(row) %}
+    {% set named = {'derivation': [], 'default': []} %}
+    {% set switched_off = [] %}
+    {% for id in lineage_audit._split(row.business_rule_id) %}
+      {% set rule = lineage_audit._find_rule(request.tables.business_rules, id) %}
+      {% if not rule %}
+        {% do problems.append(lineage_audit._problem(
+          'field_mapping', key, "business_rule_id '" ~ id ~ "' is unknown.", lineage_audit._did_you_mean(id, ids, 'Add the rule to business_rules.')
+        )) %}
+      {% elif lineage_audit._is_true(rule.active_flag, true) %}
+        {% if rule.rule_category in named %}
+          {% do named[rule.rule_category].append(id) %}
+        {% endif %}
+        {% if rule.endpoint_name and rule.endpoint_name != request.endpoint_name %}
+          {% do problems.append(lineage_audit._problem(
+            'field_mapping', key, "rule '" ~ id ~ "' belongs to endpoint " ~ rule.endpoint_name ~ '.', 'Name a rule of ' ~ request.endpoint_name ~ '.'
+          )) %}
+        {% endif %}
+      {% elif rule.rule_category == 'derivation' %}
+        {% do switched_off.append(id) %}
+      {% endif %}
+    {% endfor %}
+    {% for category, found in named.items() %}
+      {% if found | length > 1 %}
+        {% do problems.append(lineage_audit._problem('field_mapping', key, 'names ' ~ found | length ~ ' ' ~ category ~ ' rules: ' ~ found | join(', ') ~ '.', 'Leave one of them.')) %}
+      {% endif %}
+    {% endfor %}
+    {% set source_columns = lineage_audit._split(row.source_columns) %}
+    {% if not row.transform_expr and not named.derivation and (not source_columns or (switched_off and source_columns | length > 1)) %}
+      {% do problems.append(lineage_audit._problem(
+        'field_mapping', key, 'has no value: no transform_expr, no active derivation rule, and ' ~ (source_columns | length or 'no') ~ ' source columns.',
+        'Write transform_expr, activate the derivation rule, or leave one source column.'
+      )) %}
+    {% endif %}
+  {% endfor %}
+  {% set seen = [] %}
+  {% for rule in request.named_rules %}
+    {% set key = 'rule ' ~ rule.business_rule_id %}
+    {% if rule.business_rule_id in seen %}
+      {% do problems.append(lineage_audit._problem('business_rules', key, 'stands there more than once.', 'business_rule_id is the key: leave one row of it.')) %}
+    {% endif %}
+    {% do seen.append(rule.business_rule_id) %}
+    {% if rule.rule_category not in ['derivation', 'default', 'filter', 'validation'] %}
+      {% do problems.append(lineage_audit._problem(
+        'business_rules', key, "rule_category '" ~ (rule.rule_category or '') ~ "' is unknown.", 'Write derivation, default, filter or validation.'
+      )) %}
+    {% elif not rule.rule_expression %}
+      {% do problems.append(lineage_audit._problem('business_rules', key, 'rule_expression is empty.', 'Write what must hold (filter, validation) or the value (derivation, default).')) %}
+    {% endif %}
+    {% if rule.rule_category == 'validation' and rule.severity not in ['WARN', 'ERROR'] %}
+      {% do problems.append(lineage_audit._problem('business_rules', key, "severity '" ~ (rule.severity or '') ~ "' is unknown.", 'Write WARN or ERROR.')) %}
+    {% endif %}
+    {% do problems.extend(lineage_audit._check_expression('business_rules', key, 'rule_expression', rule.rule_expression)) %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_keys(request) %}
+  {% set problems = [] %}
+  {% set keys = [] %}
+  {% for row in request.rows %}
+    {% if lineage_audit._is_true(row.is_primary_key, false) and row.target_column %}
+      {% do keys.append(row.target_column) %}
+      {% for column in lineage_audit._split(row.source_columns) %}
+        {% if request.marks.get(column | lower) == 'mask' %}
+          {% do problems.append(lineage_audit._problem(
+            'field_mapping', lineage_audit._row_key(row), "source column '" ~ column ~ "' is marked mask, and a key is made of it: masked keys would all be one.",
+            'Mark it hash wherever it is marked mask.'
+          )) %}
+        {% endif %}
+      {% endfor %}
+    {% endif %}
+  {% endfor %}
+  {% if request.rows and not keys %}
+    {% do problems.append(lineage_audit._problem(
+      'field_mapping', request.endpoint_name ~ ' / ' ~ request.target_table, 'no active row is part of a primary key.', 'Set is_primary_key to true for the key columns.'
+    )) %}
+  {% endif %}
+  {% set wanted = [] %}
+  {% for name in request.unique_key %}
+    {% do wanted.append(name | replace('"', '') | replace('`', '') | lower) %}
+  {% endfor %}
+  {% set mapped = [] %}
+  {% for name in keys %}
+    {% do mapped.append(name | lower) %}
+  {% endfor %}
+  {% if keys and request.unique_key and wanted | sort != mapped | sort %}
+    {% do problems.append(lineage_audit._problem(
+      'model', 'unique_key of ' ~ request.model_name, '[' ~ wanted | join(', ') ~ '] is not the key of field_mapping, [' ~ keys | join(', ') ~ '].', 'Make the two name the same columns.'
+    )) %}
+  {% endif %}
+  {% if keys and not request.unique_key and request.materialized == 'incremental' and request.strategy in ['merge', 'delete+insert'] %}
+    {% do problems.append(lineage_audit._problem(
+      'model', 'unique_key of ' ~ request.model_name, 'is missing, and strategy ' ~ request.strategy ~ ' needs it.', 'Set unique_key=[' ~ keys | join(', ') ~ '].'
+    )) %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _check_materialization(request) %}
+  {% if request.materialized == 'unit' %}
+    {% do return([]) %}
+  {% endif %}
+  {% set key = 'materialized of ' ~ request.model_name %}
+  {% if request.materialized not in ['table', 'incremental'] %}
+    {% do return([lineage_audit._problem(
+      'model', key, "a mapped model can't be '" ~ request.materialized ~ "'.", "Set materialized to 'table' or 'incremental'; for a view over it there is serving_view."
+    )]) %}
+  {% elif request.materialized == 'incremental' and request.strategy not in ['append', 'merge', 'delete+insert', 'insert_overwrite', 'replace_where'] %}
+    {% do return([lineage_audit._problem(
+      'model', key, "incremental_strategy '" ~ request.strategy ~ "' isn't supported.", "Use append, merge, delete+insert or insert_overwrite, as the adapter has them."
+    )]) %}
+  {% endif %}
+  {% do return([]) %}
+{% endmacro %}
+
+{% macro _find_column(columns, name) %}
+  {% for column in columns %}
+    {% if (column.name | lower) == (name | lower) %}
+      {% do return(column) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(none) %}
+{% endmacro %}
+
+{% macro _find_rule(rules, id) %}
+  {% for rule in rules %}
+    {% if rule.business_rule_id == id %}
+      {% do return(rule) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(none) %}
+{% endmacro %}

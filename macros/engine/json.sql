@@ -1,0 +1,65 @@
+{#- JSON texts from texts: an object of named texts, an array of texts, and an object from two lists. NULL is JSON null. -#}
+{% macro json_object(members) %}
+  {% do return(adapter.dispatch('json_object', 'lineage_audit')(members)) %}
+{% endmacro %}
+
+{% macro default__json_object(members) %}
+  {% do return(lineage_audit._unsupported('json_object')) %}
+{% endmacro %}
+
+{% macro duckdb__json_object(members) %}
+  {% do return('cast(to_json(' ~ lineage_audit.struct_of(members) ~ ') as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_object(members) %}
+  {% do return('to_json(' ~ lineage_audit.struct_of(members) ~ ", map('ignoreNullFields', 'false'))") %}
+{% endmacro %}
+
+{% macro json_array(texts) %}
+  {% do return(adapter.dispatch('json_array', 'lineage_audit')(texts)) %}
+{% endmacro %}
+
+{% macro default__json_array(texts) %}
+  {% do return(lineage_audit._unsupported('json_array')) %}
+{% endmacro %}
+
+{% macro duckdb__json_array(texts) %}
+  {% do return('cast(to_json([' ~ texts | join(', ') ~ ']) as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_array(texts) %}
+  {% do return('to_json(array(' ~ texts | join(', ') ~ '))') %}
+{% endmacro %}
+
+{% macro json_of_lists(names, texts) %}
+  {% do return(adapter.dispatch('json_of_lists', 'lineage_audit')(names, texts)) %}
+{% endmacro %}
+
+{% macro default__json_of_lists(names, texts) %}
+  {% do return(lineage_audit._unsupported('json_of_lists')) %}
+{% endmacro %}
+
+{% macro duckdb__json_of_lists(names, texts) %}
+  {% do return('cast(to_json(map(' ~ names ~ ', ' ~ texts ~ ')) as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_of_lists(names, texts) %}
+  {% do return('to_json(map_from_arrays(' ~ names ~ ', ' ~ texts ~ '))') %}
+{% endmacro %}
+
+{#- A row of a relation as one JSON text, whatever its columns are. -#}
+{% macro json_of_row(alias) %}
+  {% do return(adapter.dispatch('json_of_row', 'lineage_audit')(alias)) %}
+{% endmacro %}
+
+{% macro default__json_of_row(alias) %}
+  {% do return(lineage_audit._unsupported('json_of_row')) %}
+{% endmacro %}
+
+{% macro duckdb__json_of_row(alias) %}
+  {% do return('cast(to_json(' ~ alias ~ ') as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_of_row(alias) %}
+  {% do return('to_json(struct(' ~ alias ~ '.*))') %}
+{% endmacro %}

@@ -1,0 +1,83 @@
+{#- Lists of texts. -#}
+{% macro list_of(expressions) %}
+  {% do return(adapter.dispatch('list_of', 'lineage_audit')(expressions)) %}
+{% endmacro %}
+
+{% macro default__list_of(expressions) %}
+  {% do return(lineage_audit._unsupported('list_of')) %}
+{% endmacro %}
+
+{% macro duckdb__list_of(expressions) %}
+  {% if not expressions %}
+    {% do return('cast([] as varchar[])') %}
+  {% endif %}
+  {% do return('[' ~ expressions | join(', ') ~ ']') %}
+{% endmacro %}
+
+{% macro spark__list_of(expressions) %}
+  {% if not expressions %}
+    {% do return('cast(array() as array<string>)') %}
+  {% endif %}
+  {% do return('array(' ~ expressions | join(', ') ~ ')') %}
+{% endmacro %}
+
+{% macro list_of_texts(values) %}
+  {% set literals = [] %}
+  {% for value in values %}
+    {% do literals.append(lineage_audit.text_literal(value)) %}
+  {% endfor %}
+  {% do return(lineage_audit.list_of(literals)) %}
+{% endmacro %}
+
+{#- The list of those expressions that are not NULL. -#}
+{% macro list_without_nulls(expressions) %}
+  {% if not expressions %}
+    {% do return(lineage_audit.list_of([])) %}
+  {% endif %}
+  {% do return(adapter.dispatch('list_without_nulls', 'lineage_audit')(expressions)) %}
+{% endmacro %}
+
+{% macro default__list_without_nulls(expressions) %}
+  {% do return(lineage_audit._unsupported('list_without_nulls')) %}
+{% endmacro %}
+
+{% macro duckdb__list_without_nulls(expressions) %}
+  {% do return('list_filter([\n    ' ~ expressions | join(',\n    ') ~ '\n  ], lambda reason: reason is not null)') %}
+{% endmacro %}
+
+{% macro spark__list_without_nulls(expressions) %}
+  {% do return('filter(array(\n    ' ~ expressions | join(',\n    ') ~ '\n  ), reason -> reason is not null)') %}
+{% endmacro %}
+
+{% macro list_length(expression) %}
+  {% do return(adapter.dispatch('list_length', 'lineage_audit')(expression)) %}
+{% endmacro %}
+
+{% macro default__list_length(expression) %}
+  {% do return(lineage_audit._unsupported('list_length')) %}
+{% endmacro %}
+
+{% macro duckdb__list_length(expression) %}
+  {% do return('len(' ~ expression ~ ')') %}
+{% endmacro %}
+
+{% macro spark__list_length(expression) %}
+  {% do return('size(' ~ expression ~ ')') %}
+{% endmacro %}
+
+{#- The from-clause that turns each list of a relation into rows: alias.item. -#}
+{% macro unnested(relation, list, item) %}
+  {% do return(adapter.dispatch('unnested', 'lineage_audit')(relation, list, item)) %}
+{% endmacro %}
+
+{% macro default__unnested(relation, list, item) %}
+  {% do return(lineage_audit._unsupported('unnested')) %}
+{% endmacro %}
+
+{% macro duckdb__unnested(relation, list, item) %}
+  {% do return(relation ~ ', unnest(' ~ list ~ ') as unnested(' ~ item ~ ')') %}
+{% endmacro %}
+
+{% macro spark__unnested(relation, list, item) %}
+  {% do return(relation ~ ' lateral view explode(' ~ list ~ ') unnested as ' ~ item) %}
+{% endmacro %}

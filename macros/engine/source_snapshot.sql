@@ -1,0 +1,29 @@
+{#- How every statement of a run reads the same rows of the source: {sql: what stands in the from-clause,
+    staged: the table that the rows are copied to first, or none}. DuckDB: the model's transaction is the snapshot. -#}
+{% macro source_snapshot(source, built_source) %}
+  {% do return(adapter.dispatch('source_snapshot', 'lineage_audit')(source, built_source)) %}
+{% endmacro %}
+
+{% macro default__source_snapshot(source, built_source) %}
+  {% do return(lineage_audit._unsupported('source_snapshot')) %}
+{% endmacro %}
+
+{% macro duckdb__source_snapshot(source, built_source) %}
+  {% do return({'sql': source | string, 'staged': none}) %}
+{% endmacro %}
+
+{#- A Delta table is read at the version that is current now; anything else is read once, into a table of this run. -#}
+{% macro spark__source_snapshot(source, built_source) %}
+  {% if not lineage_audit._is_running() %}
+    {% do return({'sql': source | string, 'staged': none}) %}
+  {% endif %}
+  {% set relation = load_relation(built_source) %}
+  {% if relation.is_delta and relation.type != 'view' and source | string == built_source | string %}
+    {% set version = run_query('describe history ' ~ built_source ~ ' limit 1').rows[0]['version'] %}
+    {% do return({'sql': built_source ~ ' version as of ' ~ version, 'staged': none}) %}
+  {% endif %}
+  {% set staged = api.Relation.create(
+    database=this.database, schema=this.schema, identifier=this.identifier ~ '__lineage_source', type='table'
+  ) %}
+  {% do return({'sql': staged | string, 'staged': staged}) %}
+{% endmacro %}

@@ -1,0 +1,69 @@
+{#- DDL of one table of the audit store. -#}
+{% macro create_store_table(relation, columns) %}
+  {% do return(adapter.dispatch('create_store_table', 'lineage_audit')(relation, columns)) %}
+{% endmacro %}
+
+{% macro default__create_store_table(relation, columns) %}
+  {% do return(lineage_audit._unsupported('create_store_table')) %}
+{% endmacro %}
+
+{% macro duckdb__create_store_table(relation, columns) %}
+  {% do return('create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns) ~ '\n)') %}
+{% endmacro %}
+
+{% macro spark__create_store_table(relation, columns) %}
+  {% do return(
+    'create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns)
+    ~ "\n)\nusing delta\ntblproperties ('delta.appendOnly' = 'true')"
+  ) %}
+{% endmacro %}
+
+{% macro _column_definitions(columns) %}
+  {% set definitions = [] %}
+  {% for name, kind in columns.items() %}
+    {% do definitions.append(name ~ ' ' ~ lineage_audit.store_type(kind)) %}
+  {% endfor %}
+  {% do return(definitions | join(',\n  ')) %}
+{% endmacro %}
+
+{#- A point in time, given as text in UTC. -#}
+{% macro timestamp_literal(text) %}
+  {% do return(adapter.dispatch('timestamp_literal', 'lineage_audit')(text)) %}
+{% endmacro %}
+
+{% macro default__timestamp_literal(text) %}
+  {% do return(lineage_audit._unsupported('timestamp_literal')) %}
+{% endmacro %}
+
+{% macro duckdb__timestamp_literal(text) %}
+  {% do return("timestamp '" ~ text ~ "'") %}
+{% endmacro %}
+
+{% macro spark__timestamp_literal(text) %}
+  {% do return("timestamp '" ~ text ~ "Z'") %}
+{% endmacro %}
+
+{#- Adds fields to the struct of source values in gold; one statement for all where the engine takes it. -#}
+{% macro add_struct_fields(relation, struct_column, fields) %}
+  {% do return(adapter.dispatch('add_struct_fields', 'lineage_audit')(relation, struct_column, fields)) %}
+{% endmacro %}
+
+{% macro default__add_struct_fields(relation, struct_column, fields) %}
+  {% do return(lineage_audit._unsupported('add_struct_fields')) %}
+{% endmacro %}
+
+{% macro duckdb__add_struct_fields(relation, struct_column, fields) %}
+  {% set statements = [] %}
+  {% for field in fields %}
+    {% do statements.append('alter table ' ~ relation ~ ' add column ' ~ struct_column ~ '.' ~ lineage_audit.quote_name(field.name) ~ ' ' ~ field.field_type) %}
+  {% endfor %}
+  {% do return(statements | join(';\n')) %}
+{% endmacro %}
+
+{% macro spark__add_struct_fields(relation, struct_column, fields) %}
+  {% set columns = [] %}
+  {% for field in fields %}
+    {% do columns.append(struct_column ~ '.' ~ lineage_audit.quote_name(field.name) ~ ' ' ~ field.field_type) %}
+  {% endfor %}
+  {% do return('alter table ' ~ relation ~ ' add columns (\n  ' ~ columns | join(',\n  ') ~ '\n)') %}
+{% endmacro %}

@@ -1,0 +1,218 @@
+{#- The request with every decision taken: plain lists and dicts that the rendering macros turn into SQL. -#}
+{% macro _plan(request) %}
+  {% set settings = lineage_audit.settings() %}
+  {#- A dbt unit test has no `this`. -#}
+  {% set gold = this or api.Relation.create(database=model.get('database'), schema=model.schema, identifier=model.alias) %}
+  {% set incremental = this is not none and is_incremental() %}
+  {% set endpoint = request.tables.api_endpoints | selectattr('endpoint_name', 'equalto', request.endpoint_name) | first %}
+  {% set columns = [] %}
+  {% for row in request.rows %}
+    {% do columns.append(lineage_audit._planned_column(row, request)) %}
+  {% endfor %}
+  {% set filters = [] %}
+  {% set validations = [] %}
+  {% for rule in request.named_rules %}
+    {% set applies = rule.endpoint_name == request.endpoint_name and rule.target_table in [none, request.target_table] %}
+    {% if applies and rule.rule_category == 'filter' %}
+      {% do filters.append({'id': rule.business_rule_id, 'expression': rule.rule_expression}) %}
+    {% elif applies and rule.rule_category == 'validation' %}
+      {% do validations.append({'id': rule.business_rule_id, 'expression': rule.rule_expression, 'severity': rule.severity}) %}
+    {% endif %}
+  {% endfor %}
+  {% set fields = lineage_audit._declared_fields(request) %}
+  {% set reads = fields | map(attribute='column') | list %}
+  {% for name in [request.watermark, request.latest_by] %}
+    {% if name is not none and lineage_audit._source_column(request, name).name not in reads %}
+      {% do reads.append(lineage_audit._source_column(request, name).name) %}
+    {% endif %}
+  {% endfor %}
+  {% for name in lineage_audit._columns_named_in(filters, request.source_columns) %}
+    {% if name not in reads %}
+      {% do reads.append(name) %}
+    {% endif %}
+  {% endfor %}
+  {% set config_rows = lineage_audit._config_rows(request, columns) %}
+  {% set target_relation = lineage_audit._relation_text(gold) %}
+  {% set config_hash = local_md5(tojson({'endpoint_name': request.endpoint_name, 'target_table': request.target_table, 'rows': config_rows})) %}
+  {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not config.get('partition_by')) %}
+  {% set history = lineage_audit._target_history(target_relation) if lineage_audit._is_running() else {'last_success': none, 'dead': [], 'has_rejected': false, 'known_hashes': []} %}
+  {% set last_success = none if not incremental else history.last_success %}
+  {% set watermark_column = lineage_audit._source_column(request, request.watermark) if request.watermark else none %}
+  {% set snapshot = lineage_audit.source_snapshot(request.source, request.built_source) %}
+  {% set plan = {
+    'model_name': request.model_name, 'node_id': model.unique_id, 'endpoint_name': request.endpoint_name, 'source_system': endpoint.source_system,
+    'target_table': request.target_table, 'target_relation': target_relation, 'gold': gold, 'pipeline_name': settings.pipeline_name,
+    'run_id': settings.run_id, 'code_version': settings.code_version or model.checksum.checksum, 'capture': request.capture,
+    'incremental': incremental, 'whole_table': whole_table, 'config_hash': config_hash, 'config_rows': config_rows,
+    'columns': columns, 'fields': fields, 'reads': reads if request.source_known else [], 'filters': filters, 'validations': validations,
+    'source_sql': snapshot.sql, 'staged': snapshot.staged, 'unstaged_sql': request.source | string,
+    'latest_by': request.latest_by, 'history': history,
+    'watermark': none if not watermark_column else {
+      'column': watermark_column.name, 'type': watermark_column.type, 'lateness': request.lateness,
+      'from': last_success.watermark_to if last_success else none
+    }
+  } %}
+  {% do lineage_audit._reconcile_fields(plan, last_success, request) %}
+  {% do return(plan) %}
+{% endmacro %}
+
+{#- One mapped column: its value, cast and default as expressions, and what may refuse it. -#}
+{% macro _planned_column(row, request) %}
+  {% set source_columns = [] %}
+  {% set source_types = [] %}
+  {% for name in lineage_audit._split(row.source_columns) %}
+    {% set column = lineage_audit._source_column(request, name) %}
+    {% do source_columns.append(column.name) %}
+    {% do source_types.append(column.type) %}
+  {% endfor %}
+  {% set rules = {} %}
+  {% set rule_ids = [] %}
+  {% for id in lineage_audit._split(row.business_rule_id) %}
+    {% set rule = lineage_audit._find_rule(request.named_rules, id) %}
+    {% if rule %}
+      {% do rules.update({rule.rule_category: rule}) %}
+      {% do rule_ids.append(id) %}
+    {% endif %}
+  {% endfor %}
+  {% set plain = source_columns[0] if source_columns else none %}
+  {% set written = row.transform_expr or (rules.derivation.rule_expression if rules.derivation else none) %}
+  {% set expression = written or lineage_audit.quote_name(plain) %}
+  {% set same_type = not written and row.data_type and (row.data_type | lower | trim) == (source_types[0] or '') | lower %}
+  {% set casts = row.data_type and not same_type %}
+  {% set mark = namespace(name='none' if row.sensitivity is none else row.sensitivity) %}
+  {% for name in source_columns %}
+    {% set found = request.marks.get(name | lower, 'none') %}
+    {% if found == 'mask' or (found == 'hash' and mark.name == 'none') %}
+      {% set mark.name = found %}
+    {% endif %}
+  {% endfor %}
+  {% set is_key = lineage_audit._is_true(row.is_primary_key, false) %}
+  {% do return({
+    'name': row.target_column, 'quoted': lineage_audit.quote_name(row.target_column),
+    'value': lineage_audit.quote_name('_value_' ~ row.target_column), 'default': lineage_audit.quote_name('_default_' ~ row.target_column),
+    'expression': expression, 'shown_expression': written or plain,
+    'default_expression': rules.default.rule_expression if rules.default else none,
+    'data_type': row.data_type if casts else none, 'declared_type': row.data_type,
+    'type': row.data_type or (source_types[0] if not written else none),
+    'can_fail': casts and not lineage_audit._is_text_type(row.data_type),
+    'nested': casts and lineage_audit._is_nested_type(row.data_type),
+    'required': is_key or not lineage_audit._is_true(row.nullable, true),
+    'is_key': is_key, 'mark': mark.name,
+    'source_columns': source_columns, 'source_types': source_types, 'rule_ids': rule_ids, 'row': row
+  }) %}
+{% endmacro %}
+
+{#- The fields of _lineage_source_values: every declared source column once, in the order of first use. -#}
+{% macro _declared_fields(request) %}
+  {% set fields = [] %}
+  {% for row in request.rows %}
+    {% for name in lineage_audit._split(row.source_columns) %}
+      {% set column = lineage_audit._source_column(request, name) %}
+      {% if not lineage_audit._find_column(fields, column.name) %}
+        {% set mark = request.marks.get(column.name | lower, 'none') %}
+        {% do fields.append({
+          'name': column.name, 'column': column.name, 'type': column.type, 'mark': mark,
+          'field_type': column.type if mark == 'none' else lineage_audit.store_type('text')
+        }) %}
+      {% endif %}
+    {% endfor %}
+  {% endfor %}
+  {% do return(fields) %}
+{% endmacro %}
+
+{#- The struct in gold only grows: its fields stay in the order they have there, fields that no mapping uses any more
+    stay as NULL, new ones come last. A field can't change its type or mark under rows that are there already. -#}
+{% macro _reconcile_fields(plan, last_success, request) %}
+  {% do plan.update({'struct_fields': plan.fields, 'new_fields': []}) %}
+  {% if not plan.incremental or not lineage_audit._is_running() %}
+    {% do return(none) %}
+  {% endif %}
+  {% if last_success is none %}
+    {% if not plan.history.dead %}
+      {% do lineage_audit._raise_problems(plan.model_name, [lineage_audit._problem(
+        'model', plan.target_relation, 'the table is there, and the audit store knows of no run that built it.', 'Run the model once with --full-refresh.'
+      )]) %}
+    {% endif %}
+    {% do return(none) %}
+  {% endif %}
+  {% set known = fromjson(last_success.source_fields) %}
+  {% set problems = [] %}
+  {% set struct_fields = [] %}
+  {% for field in known %}
+    {% set now = lineage_audit._find_column(plan.fields, field.name) %}
+    {% if now and (now.type != field.type or now.mark != field.mark) %}
+      {% do problems.append(lineage_audit._problem(
+        'field_mapping', plan.endpoint_name ~ ' / ' ~ plan.target_table ~ ' / source column ' ~ field.name,
+        'was ' ~ field.type ~ ', sensitivity ' ~ field.mark ~ ', when ' ~ plan.target_relation ~ ' was built, and is ' ~ now.type ~ ', sensitivity ' ~ now.mark ~ ', now.',
+        'Run the model once with --full-refresh.'
+      )) %}
+    {% endif %}
+    {% do struct_fields.append(now or {
+      'name': field.name, 'column': none, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type
+    }) %}
+  {% endfor %}
+  {% if problems %}
+    {% do lineage_audit._raise_problems(plan.model_name, problems) %}
+  {% endif %}
+  {% set new_fields = [] %}
+  {% for field in plan.fields %}
+    {% if not lineage_audit._find_column(known, field.name) %}
+      {% do new_fields.append(field) %}
+      {% do struct_fields.append(field) %}
+    {% endif %}
+  {% endfor %}
+  {% do plan.update({'struct_fields': struct_fields, 'new_fields': new_fields}) %}
+{% endmacro %}
+
+{#- A source column as the source spells it; as the mapping spells it, without a type, where the source is not known. -#}
+{% macro _source_column(request, name) %}
+  {% do return(lineage_audit._find_column(request.source_columns, name) or {'name': name, 'type': none}) %}
+{% endmacro %}
+
+{#- The source columns whose names stand in the filter rules; a name that only looks like one is read for nothing. -#}
+{% macro _columns_named_in(filters, source_columns) %}
+  {% set text = filters | map(attribute='expression') | join(' ') | lower %}
+  {% set names = [] %}
+  {% for column in source_columns %}
+    {% if modules.re.search('(?<![a-z0-9_])' ~ modules.re.escape(column.name | lower) ~ '(?![a-z0-9_])', text) %}
+      {% do names.append(column.name) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(names) %}
+{% endmacro %}
+
+{#- What config_version keeps: every mapping row and rule of the model, and the types of its source columns. -#}
+{% macro _config_rows(request, columns) %}
+  {% set rows = [] %}
+  {% for column in columns %}
+    {% set row = column.row %}
+    {% do rows.append({
+      'kind': 'mapping', 'target_column': column.name, 'position': loop.index, 'target_layer': row.target_layer,
+      'api_field_name': row.api_field_name, 'api_json_path': row.api_json_path, 'source_table': row.source_table,
+      'source_columns': column.source_columns, 'source_types': column.source_types, 'transform_expr': column.shown_expression,
+      'default_expr': column.default_expression, 'data_type': row.data_type, 'is_primary_key': 'true' if column.is_key else 'false',
+      'nullable': 'false' if column.required else 'true', 'sensitivity': column.mark, 'business_rule_id': column.rule_ids | join('|') or none,
+      'rule_category': none, 'severity': none, 'message': row.description
+    }) %}
+  {% endfor %}
+  {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
+    {% do rows.append({
+      'kind': 'rule', 'target_column': none, 'position': loop.index, 'target_layer': none, 'api_field_name': none, 'api_json_path': none,
+      'source_table': none, 'source_columns': [], 'source_types': [], 'transform_expr': rule.rule_expression, 'default_expr': none,
+      'data_type': none, 'is_primary_key': none, 'nullable': none, 'sensitivity': none, 'business_rule_id': rule.business_rule_id,
+      'rule_category': rule.rule_category, 'severity': rule.severity, 'message': rule.message
+    }) %}
+  {% endfor %}
+  {% do return(rows) %}
+{% endmacro %}
+
+{#- database.schema.identifier as built, without quotes. -#}
+{% macro _relation_text(relation) %}
+  {% set parts = [] %}
+  {% for part in [relation.database, relation.schema, relation.identifier] %}
+    {% if part %}
+      {% do parts.append(part) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(parts | join('.')) %}
+{% endmacro %}

@@ -1,0 +1,1 @@
+{{ lineage_audit.serving_view(ref('gold_customers')) }}
