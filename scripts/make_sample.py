@@ -40,7 +40,10 @@ FIRST_NAMES = ["Ada", "Chinua", "Emmy", "Gabriel", "Hedy", "Ibn", "Jorge", "Kath
 LAST_NAMES = ["Álvarez", "Bergström", "Chen", "Dubois", "Eze", "Fischer", "Gruber", "Haddad", "Ito", "Jansen"]
 COUNTRIES = ["DE", "FR", "GB", "SE", "US", "CA", "CH"]
 
-HOSTILE_TEXT = "It's \"fragile\"; don't use C:\\temp\\new 🚚\nsecond line, 50% off -- /* not a comment */ || {{ x }}"
+HOSTILE_TEXT = (
+    "It's \"fragile\"; don't use C:\\temp\\new 🚚\n"
+    "second line, 50% off -- /* not a comment */ || {{ x }}"
+)
 
 
 @dataclass
@@ -343,7 +346,7 @@ def write_csv(path: Path, header: list[str], rows: Iterator[tuple[str, ...]]) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Writes the sample's bronze seeds.")
     default = Path(__file__).resolve().parent.parent / "seeds" / "sample"
     parser.add_argument("--output", type=Path, default=default, help="folder of the seeds")
     output = parser.parse_args().output

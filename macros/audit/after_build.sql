@@ -174,9 +174,9 @@
   {% do return(lineage_audit.json_object(members) if members else lineage_audit.text_literal('{}')) %}
 {% endmacro %}
 
-{#- A source value as text, taken from the struct that the row carries. -#}
+{#- A source value as text, as the row carries it: in a column of its own, or in the struct. -#}
 {% macro _source_text(field) %}
-  {% do return(lineage_audit.text_of_value('_lineage_source_values.' ~ lineage_audit.quote_name(field.name), field.field_type)) %}
+  {% do return(lineage_audit.text_of_value(field.verbatim or '_lineage_source_values.' ~ lineage_audit.quote_name(field.name), field.field_type)) %}
 {% endmacro %}
 
 {% macro _in_list(values) %}

@@ -19,7 +19,7 @@
         {% set value = lineage_audit.text_literal(plan[column]) %}
       {% elif kind == 'texts' %}
         {% set value = lineage_audit.list_of_texts(row[column]) %}
-      {% elif kind == 'count' %}
+      {% elif kind == 'position' %}
         {% set value = row[column] | string %}
       {% else %}
         {% set value = lineage_audit.text_literal(row[column]) %}

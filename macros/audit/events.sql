@@ -72,8 +72,14 @@
 {#- What every event says, as {column: literal}. -#}
 {% macro _event_values(event_type, plan) %}
   {% set fields = [] %}
-  {% for field in plan.get('struct_fields', []) %}
-    {% do fields.append({'name': field.name, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type}) %}
+  {% set struct_fields = plan.get('struct_fields', []) %}
+  {% for field in struct_fields + plan.get('fields', []) %}
+    {% if not lineage_audit._find_column(fields, field.name) %}
+      {% do fields.append({
+        'name': field.name, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type,
+        'in_struct': lineage_audit._find_column(struct_fields, field.name) is not none
+      }) %}
+    {% endif %}
   {% endfor %}
   {% do return({
     'event_type': lineage_audit.text_literal(event_type),

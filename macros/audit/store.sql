@@ -10,7 +10,7 @@
       'watermark_from': 'text', 'watermark_to': 'text', 'source_fields': 'text', 'error_message': 'text'
     },
     'cell_lineage': {
-      'invocation_id': 'text', 'target_relation': 'text', 'target_pk': 'text', 'target_column': 'text', 'source_values': 'texts'
+      'invocation_id': 'text', 'target_relation': 'text', 'target_pk': 'text', 'column_position': 'position', 'source_values': 'texts'
     },
     'rejected_record': {
       'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text', 'target_table': 'text',
@@ -27,7 +27,7 @@
     },
     'config_version': {
       'config_hash': 'text', 'created_ts': 'timestamp', 'endpoint_name': 'text', 'target_table': 'text', 'kind': 'text',
-      'position': 'count', 'target_column': 'text', 'target_layer': 'text', 'api_field_name': 'text', 'api_json_path': 'text',
+      'column_position': 'position', 'target_column': 'text', 'target_layer': 'text', 'api_field_name': 'text', 'api_json_path': 'text',
       'source_table': 'text', 'source_columns': 'texts', 'source_types': 'texts', 'transform_expr': 'text', 'default_expr': 'text',
       'data_type': 'text', 'is_primary_key': 'text', 'nullable': 'text', 'sensitivity': 'text', 'business_rule_id': 'text',
       'rule_category': 'text', 'severity': 'text', 'message': 'text'

@@ -13,7 +13,7 @@
   {% set values = lineage_audit._run_values(plan) %}
   {% do values.update({
     'target_pk': 'target_pk',
-    'target_column': 'unnest([\n    ' ~ parts.names | join(',\n    ') ~ '\n  ])',
+    'column_position': 'unnest([' ~ parts.positions | join(', ') ~ '])',
     'source_values': 'unnest([\n    ' ~ parts.lists | join(',\n    ') ~ '\n  ])'
   }) %}
   {% do return(lineage_audit._insert_select('cell_lineage', values, 'from texts', parts.texts)) %}
@@ -22,17 +22,17 @@
 {% macro spark__exploded_insert(plan) %}
   {% set parts = lineage_audit._exploded_parts(plan) %}
   {% set cells = [] %}
-  {% for name in parts.names %}
-    {% do cells.append('struct(' ~ name ~ ' as target_column, ' ~ parts.lists[loop.index0] ~ ' as source_values)') %}
+  {% for position in parts.positions %}
+    {% do cells.append('struct(' ~ position ~ ' as column_position, ' ~ parts.lists[loop.index0] ~ ' as source_values)') %}
   {% endfor %}
   {% set values = lineage_audit._run_values(plan) %}
-  {% do values.update({'target_pk': 'target_pk', 'target_column': 'cell.target_column', 'source_values': 'cell.source_values'}) %}
+  {% do values.update({'target_pk': 'target_pk', 'column_position': 'cell.column_position', 'source_values': 'cell.source_values'}) %}
   {% do return(lineage_audit._insert_select(
-    'cell_lineage', values, 'from texts\nlateral view inline(array(\n  ' ~ cells | join(',\n  ') ~ '\n)) cell as target_column, source_values', parts.texts
+    'cell_lineage', values, 'from texts\nlateral view inline(array(\n  ' ~ cells | join(',\n  ') ~ '\n)) cell as column_position, source_values', parts.texts
   )) %}
 {% endmacro %}
 
-{#- {texts: a CTE with every source value as text once per gold row, names: the target columns, lists: their values}. -#}
+{#- {texts: a CTE with every source value as text once per gold row, positions: of the mapped columns, lists: their source values}. -#}
 {% macro _exploded_parts(plan) %}
   {% set items = [lineage_audit._target_pk(plan) ~ ' as target_pk'] %}
   {% set text_names = {} %}
@@ -40,10 +40,10 @@
     {% do text_names.update({field.name: 'text_' ~ loop.index}) %}
     {% do items.append(lineage_audit._source_text(field) ~ ' as text_' ~ loop.index) %}
   {% endfor %}
-  {% set names = [] %}
+  {% set positions = [] %}
   {% set lists = [] %}
   {% for column in plan.columns %}
-    {% do names.append(lineage_audit.text_literal(column.name)) %}
+    {% do positions.append(loop.index) %}
     {% set texts = [] %}
     {% for source_column in column.source_columns %}
       {% do texts.append(text_names[source_column]) %}
@@ -51,5 +51,5 @@
     {% do lists.append(lineage_audit.list_of(texts)) %}
   {% endfor %}
   {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
-  {% do return({'texts': 'with ' ~ lineage_audit._cte('texts', items, plan.gold, written), 'names': names, 'lists': lists}) %}
+  {% do return({'texts': 'with ' ~ lineage_audit._cte('texts', items, plan.gold, written), 'positions': positions, 'lists': lists}) %}
 {% endmacro %}

@@ -8,16 +8,30 @@
 {% endmacro %}
 
 {% macro duckdb__store_type(name) %}
-  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'flag': 'boolean'}[name]) %}
+  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'flag': 'boolean'}[name]) %}
 {% endmacro %}
 
 {% macro spark__store_type(name) %}
-  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'flag': 'boolean'}[name]) %}
+  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'flag': 'boolean'}[name]) %}
 {% endmacro %}
 
 {#- Is it a type whose values no cast can refuse? -#}
 {% macro _is_text_type(type) %}
   {% do return((type | lower | trim) in ['varchar', 'string', 'text']) %}
+{% endmacro %}
+
+{#- Two spellings of one type: a cast between them would do nothing. -#}
+{% macro _same_type(one, other) %}
+  {% if one is none or other is none %}
+    {% do return(false) %}
+  {% endif %}
+  {% set aliases = {'text': 'varchar', 'string': 'varchar', 'int': 'integer', 'bool': 'boolean', 'long': 'bigint', 'datetime': 'timestamp'} %}
+  {% set names = [] %}
+  {% for type in [one, other] %}
+    {% set name = (type | lower) | replace(' ', '') %}
+    {% do names.append(aliases.get(name, name)) %}
+  {% endfor %}
+  {% do return(names[0] == names[1]) %}
 {% endmacro %}
 
 {% macro _is_nested_type(type) %}

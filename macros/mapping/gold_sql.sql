@@ -112,9 +112,6 @@
       {% do members.append({'name': field.name, 'expression': lineage_audit._marked(lineage_audit.quote_name(field.column), field.type, field.mark)}) %}
     {% endif %}
   {% endfor %}
-  {% if not members %}
-    {% do return(lineage_audit.struct_of([{'name': 'no_source_column', 'expression': 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')'}])) %}
-  {% endif %}
   {% do return(lineage_audit.struct_of(members, '    ')) %}
 {% endmacro %}
 

@@ -19,7 +19,7 @@
       {% do validations.append({'id': rule.business_rule_id, 'expression': rule.rule_expression, 'severity': rule.severity}) %}
     {% endif %}
   {% endfor %}
-  {% set fields = lineage_audit._declared_fields(request) %}
+  {% set fields = lineage_audit._declared_fields(request, columns) %}
   {% set reads = fields | map(attribute='column') | list %}
   {% for name in [request.watermark, request.latest_by] %}
     {% if name is not none and lineage_audit._source_column(request, name).name not in reads %}
@@ -77,7 +77,7 @@
   {% set plain = source_columns[0] if source_columns else none %}
   {% set written = row.transform_expr or (rules.derivation.rule_expression if rules.derivation else none) %}
   {% set expression = written or lineage_audit.quote_name(plain) %}
-  {% set same_type = not written and row.data_type and (row.data_type | lower | trim) == (source_types[0] or '') | lower %}
+  {% set same_type = not written and row.data_type and lineage_audit._same_type(row.data_type, source_types[0]) %}
   {% set casts = row.data_type and not same_type %}
   {% set mark = namespace(name='none' if row.sensitivity is none else row.sensitivity) %}
   {% for name in source_columns %}
@@ -94,6 +94,7 @@
     'default_expression': rules.default.rule_expression if rules.default else none,
     'data_type': row.data_type if casts else none, 'declared_type': row.data_type,
     'type': row.data_type or (source_types[0] if not written else none),
+    'identity': not written and not casts and not rules.default,
     'can_fail': casts and not lineage_audit._is_text_type(row.data_type),
     'nested': casts and lineage_audit._is_nested_type(row.data_type),
     'required': is_key or not lineage_audit._is_true(row.nullable, true),
@@ -102,17 +103,19 @@
   }) %}
 {% endmacro %}
 
-{#- The fields of _lineage_source_values: every declared source column once, in the order of first use. -#}
-{% macro _declared_fields(request) %}
+{#- Every declared source column once, in the order of first use: {name, column, type, mark, field_type: its type once
+    marked, verbatim: the gold column that holds the value as it is}. -#}
+{% macro _declared_fields(request, columns) %}
   {% set fields = [] %}
-  {% for row in request.rows %}
-    {% for name in lineage_audit._split(row.source_columns) %}
-      {% set column = lineage_audit._source_column(request, name) %}
-      {% if not lineage_audit._find_column(fields, column.name) %}
-        {% set mark = request.marks.get(column.name | lower, 'none') %}
+  {% for planned in columns %}
+    {% for name in planned.source_columns %}
+      {% if not lineage_audit._find_column(fields, name) %}
+        {% set mark = request.marks.get(name | lower, 'none') %}
+        {% set type = planned.source_types[loop.index0] %}
         {% do fields.append({
-          'name': column.name, 'column': column.name, 'type': column.type, 'mark': mark,
-          'field_type': column.type if mark == 'none' else lineage_audit.store_type('text')
+          'name': name, 'column': name, 'type': type, 'mark': mark,
+          'field_type': type if mark == 'none' else lineage_audit.store_type('text'),
+          'verbatim': lineage_audit._verbatim_column(name, columns) if mark == 'none' else none
         }) %}
       {% endif %}
     {% endfor %}
@@ -120,10 +123,26 @@
   {% do return(fields) %}
 {% endmacro %}
 
-{#- The struct in gold only grows: its fields stay in the order they have there, fields that no mapping uses any more
-    stay as NULL, new ones come last. A field can't change its type or mark under rows that are there already. -#}
+{#- The gold column that is a source column and nothing else: no expression, no cast, no default. -#}
+{% macro _verbatim_column(name, columns) %}
+  {% for column in columns %}
+    {% if column.identity and column.source_columns[0] == name %}
+      {% do return(column.quoted) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(none) %}
+{% endmacro %}
+
+{#- The struct in gold holds what gold's own columns don't, and it only grows: its fields stay in the order they have
+    there, fields that no mapping uses any more stay as NULL, new ones come last. A field can't change its type or mark under rows that are there already. -#}
 {% macro _reconcile_fields(plan, last_success, request) %}
-  {% do plan.update({'struct_fields': plan.fields, 'new_fields': []}) %}
+  {% set struct_fields = plan.fields | selectattr('verbatim', 'none') | list %}
+  {% if not struct_fields %}
+    {% do struct_fields.append({
+      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
+    }) %}
+  {% endif %}
+  {% do plan.update({'struct_fields': struct_fields, 'new_fields': []}) %}
   {% if not plan.incremental or not lineage_audit._is_running() %}
     {% do return(none) %}
   {% endif %}
@@ -147,21 +166,22 @@
         'Run the model once with --full-refresh.'
       )) %}
     {% endif %}
-    {% do struct_fields.append(now or {
-      'name': field.name, 'column': none, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type
-    }) %}
+    {% if field.in_struct %}
+      {% do struct_fields.append(now or {
+        'name': field.name, 'column': none, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type
+      }) %}
+    {% endif %}
   {% endfor %}
   {% if problems %}
     {% do lineage_audit._raise_problems(plan.model_name, problems) %}
   {% endif %}
   {% set new_fields = [] %}
-  {% for field in plan.fields %}
-    {% if not lineage_audit._find_column(known, field.name) %}
+  {% for field in plan.struct_fields %}
+    {% if not lineage_audit._find_column(struct_fields, field.name) and field.name != 'no_source_column' %}
       {% do new_fields.append(field) %}
-      {% do struct_fields.append(field) %}
     {% endif %}
   {% endfor %}
-  {% do plan.update({'struct_fields': struct_fields, 'new_fields': new_fields}) %}
+  {% do plan.update({'struct_fields': struct_fields + new_fields, 'new_fields': new_fields}) %}
 {% endmacro %}
 
 {#- A source column as the source spells it; as the mapping spells it, without a type, where the source is not known. -#}
@@ -187,7 +207,7 @@
   {% for column in columns %}
     {% set row = column.row %}
     {% do rows.append({
-      'kind': 'mapping', 'target_column': column.name, 'position': loop.index, 'target_layer': row.target_layer,
+      'kind': 'mapping', 'target_column': column.name, 'column_position': loop.index, 'target_layer': row.target_layer,
       'api_field_name': row.api_field_name, 'api_json_path': row.api_json_path, 'source_table': row.source_table,
       'source_columns': column.source_columns, 'source_types': column.source_types, 'transform_expr': column.shown_expression,
       'default_expr': column.default_expression, 'data_type': row.data_type, 'is_primary_key': 'true' if column.is_key else 'false',
@@ -197,7 +217,7 @@
   {% endfor %}
   {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
     {% do rows.append({
-      'kind': 'rule', 'target_column': none, 'position': loop.index, 'target_layer': none, 'api_field_name': none, 'api_json_path': none,
+      'kind': 'rule', 'target_column': none, 'column_position': loop.index, 'target_layer': none, 'api_field_name': none, 'api_json_path': none,
       'source_table': none, 'source_columns': [], 'source_types': [], 'transform_expr': rule.rule_expression, 'default_expr': none,
       'data_type': none, 'is_primary_key': none, 'nullable': none, 'sensitivity': none, 'business_rule_id': rule.business_rule_id,
       'rule_category': rule.rule_category, 'severity': rule.severity, 'message': rule.message

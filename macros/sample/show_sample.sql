@@ -25,7 +25,7 @@
   {% set node = graph.nodes.get('model.lineage_audit.' ~ model_name) %}
   {% set relation = none %}
   {% if node %}
-    {% set relation = adapter.get_relation(database=node.database, schema=node.schema, identifier=node.alias) %}
+    {% set relation = adapter.get_relation(database=node.get('database'), schema=node.schema, identifier=node.alias) %}
   {% endif %}
   {% if relation is none %}
     {{- exceptions.raise_compiler_error(

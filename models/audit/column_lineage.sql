@@ -2,8 +2,9 @@
 
 with {{ lineage_audit._committed_ctes() }},
 mapping as (
-  select distinct
+  select
     config_hash,
+    column_position,
     target_column,
     api_field_name,
     api_json_path,
@@ -14,7 +15,7 @@ mapping as (
   from (
     select
       *,
-      row_number() over (partition by config_hash, target_column order by created_ts) as copy_number
+      row_number() over (partition by config_hash, column_position order by created_ts) as copy_number
     from {{ lineage_audit._store('config_version') }}
     where kind = 'mapping'
   ) as copies
@@ -25,7 +26,7 @@ select
   committed.endpoint_name,
   committed.target_table,
   cells.target_pk,
-  cells.target_column,
+  mapping.target_column,
   mapping.api_field_name,
   mapping.api_json_path,
   mapping.source_table,
@@ -46,4 +47,4 @@ inner join committed
   and cells.target_relation = committed.target_relation
 inner join mapping
   on committed.config_hash = mapping.config_hash
-  and cells.target_column = mapping.target_column
+  and cells.column_position = mapping.column_position
