@@ -84,6 +84,7 @@
   {% do return({
     'event_type': lineage_audit.text_literal(event_type),
     'event_ts': lineage_audit._utc_now(),
+    'attempt_id': lineage_audit._attempt_id(plan.target_relation),
     'run_id': lineage_audit.text_literal(plan.run_id),
     'invocation_id': lineage_audit.text_literal(invocation_id),
     'target_relation': lineage_audit.text_literal(plan.target_relation),

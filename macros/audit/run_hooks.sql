@@ -35,7 +35,7 @@
     'code_version': lineage_audit.settings().code_version or node.checksum.checksum,
     'watermark_from': plan.watermark['from'] if plan.get('watermark') else none
   }) %}
-  {% do values.update({'error_message': lineage_audit.text_literal(lineage_audit._error_text(result.message or 'failed', plan))}) %}
+  {% do values.update({'error_message': lineage_audit.text_literal(lineage_audit._error_text(result.message or 'failed', plan, node))}) %}
   {% set items = [] %}
   {% for column, kind in lineage_audit._store_tables().run_event.items() %}
     {% do items.append('cast(' ~ values.get(column, 'null') ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
@@ -43,24 +43,3 @@
   {% do return('select\n  ' ~ items | join(',\n  ')) %}
 {% endmacro %}
 
-{#- The engine's message, then the target column and expression at the place that the engine names. Of a model with
-    marked columns only the class of the error is kept: the rest may quote data. -#}
-{% macro _error_text(message, plan) %}
-  {% set text = message %}
-  {% set is_own = 'lineage_audit:' in message and 'records do not add up' not in message %}
-  {% set sensitive = plan.get('fields', []) | rejectattr('mark', 'equalto', 'none') | list | length > 0 %}
-  {% if sensitive and not is_own %}
-    {% set found = modules.re.findall('[A-Z][A-Za-z]* ?[A-Za-z]* Error|\\[[A-Z_]+(?:\\.[A-Z_]+)*\\]', message) %}
-    {% set text = (found | unique | join(', ') or 'error') ~ ' (text withheld: the model has columns marked sensitive)' %}
-  {% endif %}
-  {% set place = modules.re.search('(?:LINE [0-9]+:|== SQL)(.*)', message, modules.re.DOTALL) %}
-  {% set places = [] %}
-  {% if place %}
-    {% for column in plan.get('columns', []) %}
-      {% if (column.expression ~ ' as ' ~ column.value) in place.group(1) or ('as ' ~ column.value) in place.group(1) or column.expression in place.group(1) and column.expression | length > 3 %}
-        {% do places.append('target column ' ~ column.name ~ ', expression ' ~ column.shown_expression) %}
-      {% endif %}
-    {% endfor %}
-  {% endif %}
-  {% do return(text ~ ('\n' ~ places | join('\n') if places else '')) %}
-{% endmacro %}

@@ -8,6 +8,7 @@ successes as (
     run_id,
     invocation_id,
     target_relation,
+    max(attempt_id) as attempt_id,
     max(endpoint_name) as endpoint_name,
     max(target_table) as target_table,
     max(config_hash) as config_hash,

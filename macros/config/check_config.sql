@@ -10,6 +10,7 @@
   {% do problems.extend(lineage_audit._check_rules(request)) %}
   {% do problems.extend(lineage_audit._check_keys(request)) %}
   {% do problems.extend(lineage_audit._check_materialization(request)) %}
+  {% do problems.extend(lineage_audit._check_hash_key(request)) %}
   {% do return(problems) %}
 {% endmacro %}
 
@@ -352,6 +353,25 @@
     )]) %}
   {% endif %}
   {% do return([]) %}
+{% endmacro %}
+
+{#- The engine is asked once per dbt invocation, and only by a run that needs the key. -#}
+{% macro _check_hash_key(request) %}
+  {% set hashed = request.rows | selectattr('sensitivity', 'equalto', 'hash') | list %}
+  {% if not hashed or not lineage_audit._is_running() %}
+    {% do return([]) %}
+  {% endif %}
+  {% set missing = lineage_audit._remembered('hash key is missing') %}
+  {% if missing is none %}
+    {% set missing = run_query('select case when ' ~ lineage_audit.hash_key_is_missing() ~ ' then 1 else 0 end as is_missing').rows[0][0] | int == 1 %}
+    {% do lineage_audit._remember('hash key is missing', missing) %}
+  {% endif %}
+  {% if not missing %}
+    {% do return([]) %}
+  {% endif %}
+  {% do return([lineage_audit._problem(
+    'field_mapping', lineage_audit._row_key(hashed[0]), 'sensitivity is hash, and there is no key to hash with, or an empty one.', lineage_audit.hash_key_remedy()
+  )]) %}
 {% endmacro %}
 
 {% macro _find_column(columns, name) %}

@@ -10,13 +10,12 @@
 
 {% macro duckdb__exploded_insert(plan) %}
   {% set parts = lineage_audit._exploded_parts(plan) %}
-  {% set values = lineage_audit._run_values(plan) %}
-  {% do values.update({
+  {% do return(lineage_audit._insert_select('cell_lineage', {
+    'attempt_id': lineage_audit._attempt_id(plan.target_relation),
     'target_pk': 'target_pk',
     'column_position': 'unnest([' ~ parts.positions | join(', ') ~ '])',
     'source_values': 'unnest([\n    ' ~ parts.lists | join(',\n    ') ~ '\n  ])'
-  }) %}
-  {% do return(lineage_audit._insert_select('cell_lineage', values, 'from texts', parts.texts)) %}
+  }, 'from texts', parts.texts)) %}
 {% endmacro %}
 
 {% macro spark__exploded_insert(plan) %}
@@ -25,8 +24,10 @@
   {% for position in parts.positions %}
     {% do cells.append('struct(' ~ position ~ ' as column_position, ' ~ parts.lists[loop.index0] ~ ' as source_values)') %}
   {% endfor %}
-  {% set values = lineage_audit._run_values(plan) %}
-  {% do values.update({'target_pk': 'target_pk', 'column_position': 'cell.column_position', 'source_values': 'cell.source_values'}) %}
+  {% set values = {
+    'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': 'target_pk',
+    'column_position': 'cell.column_position', 'source_values': 'cell.source_values'
+  } %}
   {% do return(lineage_audit._insert_select(
     'cell_lineage', values, 'from texts\nlateral view inline(array(\n  ' ~ cells | join(',\n  ') ~ '\n)) cell as column_position, source_values', parts.texts
   )) %}

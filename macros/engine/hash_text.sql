@@ -44,3 +44,51 @@
   {% set settings = lineage_audit.settings() %}
   {% do return('secret(' ~ lineage_audit.text_literal(settings.secret_scope) ~ ', ' ~ lineage_audit.text_literal(settings.secret_key) ~ ')') %}
 {% endmacro %}
+
+{#- SQL that is true where there is no key to hash with, or an empty one. -#}
+{% macro hash_key_is_missing() %}
+  {% do return(adapter.dispatch('hash_key_is_missing', 'lineage_audit')()) %}
+{% endmacro %}
+
+{% macro default__hash_key_is_missing() %}
+  {% do return(lineage_audit._unsupported('hash_key_is_missing')) %}
+{% endmacro %}
+
+{% macro duckdb__hash_key_is_missing() %}
+  {% do return("coalesce(cast(" ~ lineage_audit.hash_key() ~ " as varchar), '') = ''") %}
+{% endmacro %}
+
+{#- java_method gives Java's null as the text null. -#}
+{% macro spark__hash_key_is_missing() %}
+  {% do return("coalesce(" ~ lineage_audit.hash_key() ~ ", '') in ('', 'null')") %}
+{% endmacro %}
+
+{#- secret() of a name that is not there is an error of the engine. -#}
+{% macro databricks__hash_key_is_missing() %}
+  {% do return("coalesce(try_" ~ lineage_audit.hash_key() ~ ", '') = ''") %}
+{% endmacro %}
+
+{#- Where a user sets the key. -#}
+{% macro hash_key_remedy() %}
+  {% do return(adapter.dispatch('hash_key_remedy', 'lineage_audit')()) %}
+{% endmacro %}
+
+{% macro default__hash_key_remedy() %}
+  {% do return(lineage_audit._unsupported('hash_key_remedy')) %}
+{% endmacro %}
+
+{% macro duckdb__hash_key_remedy() %}
+  {% do return(
+    'Set the environment variable DBT_ENV_SECRET_LINEAGE_AUDIT_KEY, and hand it on in the settings of the profile: '
+    ~ '"VARIABLE lineage_audit_key": "{{ env_var(\'DBT_ENV_SECRET_LINEAGE_AUDIT_KEY\', \'\') }}".'
+  ) %}
+{% endmacro %}
+
+{% macro spark__hash_key_remedy() %}
+  {% do return("Set the environment variable DBT_ENV_SECRET_LINEAGE_AUDIT_KEY for Spark's driver before it starts.") %}
+{% endmacro %}
+
+{% macro databricks__hash_key_remedy() %}
+  {% set settings = lineage_audit.settings() %}
+  {% do return("Put the key into secret scope " ~ settings.secret_scope ~ " under " ~ settings.secret_key ~ ", or name another by the vars lineage_audit_secret_scope and lineage_audit_secret_key.") %}
+{% endmacro %}

@@ -1,6 +1,8 @@
 {#- A value as lossless text that no time zone changes; NULL stays NULL. -#}
 {% macro text_of(expression, type) %}
-  {% do return(adapter.dispatch('text_of', 'lineage_audit')(expression, type | lower | trim)) %}
+  {#- A nested type names fields: their case is part of the text. -#}
+  {% set name = type | trim if lineage_audit._is_nested_type(type) else type | lower | trim %}
+  {% do return(adapter.dispatch('text_of', 'lineage_audit')(expression, name)) %}
 {% endmacro %}
 
 {% macro default__text_of(expression, type) %}
@@ -54,6 +56,8 @@
   {% set name = parsed.name.split('(')[0] | trim %}
   {% if name == 'json' %}
     {% do return('cast(' ~ expression ~ ' as varchar)') %}
+  {% elif name == 'union' %}
+    {% do return('cast(to_json(' ~ expression ~ ') as varchar)') %}
   {% elif name in ['float', 'double', 'real', 'float4', 'float8'] %}
     {% do return("case when isfinite(" ~ expression ~ ") then cast(" ~ expression ~ " as varchar) else '\"' || cast(" ~ expression ~ " as varchar) || '\"' end") %}
   {% elif name in ['boolean', 'bool', 'decimal', 'numeric', 'tinyint', 'smallint', 'integer', 'int', 'bigint', 'hugeint',
@@ -73,17 +77,19 @@
   {% if not is_struct and not (text | lower).startswith('map(') %}
     {% do return({'kind': 'scalar', 'name': text | lower}) %}
   {% endif %}
-  {% set state = {'depth': 0, 'quoted': false, 'part': ''} %}
+  {% set state = {'depth': 0, 'quote': none, 'part': ''} %}
   {% set parts = [] %}
   {% for character in text[text.find('(') + 1:-1] %}
-    {% if character == '"' %}
-      {% do state.update({'quoted': not state.quoted}) %}
-    {% elif not state.quoted and character in '([' %}
+    {% if state.quote %}
+      {% do state.update({'quote': none if character == state.quote else state.quote}) %}
+    {% elif character in ['"', "'"] %}
+      {% do state.update({'quote': character}) %}
+    {% elif character in '([' %}
       {% do state.update({'depth': state.depth + 1}) %}
-    {% elif not state.quoted and character in ')]' %}
+    {% elif character in ')]' %}
       {% do state.update({'depth': state.depth - 1}) %}
     {% endif %}
-    {% if character == ',' and not state.quoted and state.depth == 0 %}
+    {% if character == ',' and not state.quote and state.depth == 0 %}
       {% do parts.append(state.part | trim) %}
       {% do state.update({'part': ''}) %}
     {% else %}

@@ -24,12 +24,7 @@
       {% do rules.append(rule) %}
     {% endif %}
   {% endfor %}
-  {% set source_columns = [] %}
-  {% if arguments.source_known %}
-    {% for column in adapter.get_columns_in_relation(arguments.built_source) %}
-      {% do source_columns.append({'name': column.name, 'type': column.dtype}) %}
-    {% endfor %}
-  {% endif %}
+  {% set source_columns = lineage_audit.columns_of(arguments.built_source) if arguments.source_known else [] %}
   {% set unique_key = config.get('unique_key') or [] %}
   {% set strategy = config.get('incremental_strategy') or lineage_audit.default_strategy(unique_key) %}
   {% set request = {

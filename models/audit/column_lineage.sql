@@ -42,9 +42,7 @@ select
   committed.invocation_id,
   committed.config_hash
 from {{ lineage_audit._store('cell_lineage') }} as cells
-inner join committed
-  on cells.invocation_id = committed.invocation_id
-  and cells.target_relation = committed.target_relation
+inner join committed on cells.attempt_id = committed.attempt_id
 inner join mapping
   on committed.config_hash = mapping.config_hash
   and cells.column_position = mapping.column_position
