@@ -8,16 +8,18 @@ candidate, so that whatever else the machine does hits both. What a candidate wr
 sample cells, counts per reason) before its figure is printed; a wrong candidate is printed as WRONG, without one.
 
 The statements are the candidates, not the package's own SQL: `mapped_model` renders the winners.
-`--engine conflicts` tries on Delta which statements fail when eight threads send them at once.
+`--engine conflicts` tries on Delta which statements fail when eight threads send them at once, `--rounds` times.
 """
 
 import argparse
 import os
+import re
 import statistics
-import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,7 +99,7 @@ class DuckDB:
         )
         return blocks * self.value("select block_size from pragma_database_size()")
 
-    def empty_table(self, table, columns):
+    def empty_table(self, table, columns, properties=None):
         listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         return [f"create or replace table {table} ({listed})"]
 
@@ -362,6 +364,8 @@ def gold_candidates(engine, rows):
 
 
 # ---------------------------------------------------------------- cell_lineage
+# DuckDB: said in the DDL, spares the writer the analysis of what else would compress.
+COMPRESSED = "varchar using compression zstd"
 ALL_CONSTANTS = {
     "run_id": RUN_ID,
     "invocation_id": INVOCATION_ID,
@@ -371,6 +375,8 @@ ALL_CONSTANTS = {
 }
 FEW_CONSTANTS = {"invocation_id": INVOCATION_ID, "target_relation": TARGET_RELATION}
 NO_CONSTANTS = {}
+# One id for a run's attempt at one target, from which run_event tells all that is constant.
+ONE_CONSTANT = {"attempt_id": "'5b1d2c6f0e7a4b9c8d3e2f1a0b9c8d7e'"}
 
 
 def cells(engine, prefix="_lineage_source_values.", values=None, sources=None):
@@ -418,16 +424,17 @@ def union_all(cell_sql, source, key):
     )
 
 
-def cell_candidate(engine, rows, name, body, *, gold="gold_struct", constants=None, created=True, kind=None,
-                   expected=None, properties=None, before=(), after=(), transform=None):
+def cell_candidate(engine, rows, name, body, *, constants=None, created=True, kind=None, key_kind=None,
+                   partitioned_by="", expected=None, properties=None, before=(), after=(), transform=None):
     constants = FEW_CONSTANTS if constants is None else constants
     kind = kind or engine.texts
     columns = {name: engine.text for name in constants}
-    columns |= {"target_pk": engine.text, "target_column": engine.text, "source_values": kind}
+    columns |= {"target_pk": key_kind or engine.text, "target_column": engine.text, "source_values": kind}
     if created:
         columns["created_ts"] = "timestamp"
-    empty = engine.empty_table("cell_lineage", columns, properties) if properties else engine.empty_table(
-        "cell_lineage", columns)
+    empty = engine.empty_table("cell_lineage", columns, properties)
+    if partitioned_by:
+        empty[-1] = empty[-1].replace("using delta", f"using delta partitioned by ({partitioned_by})")
     sample = sample_order(SAMPLE)
 
     def expected_of(used):
@@ -515,6 +522,7 @@ def duckdb_cells(engine, rows):
         make("5 union all, no constants, no created_ts", union, constants=NO_CONSTANTS, created=False),
         make("5 unnest of two lists, 5 constants", unnest_lists(sql), constants=ALL_CONSTANTS),
         make("5 unnest of two lists, no constants", unnest_lists(sql), constants=NO_CONSTANTS, created=False),
+        make("5 unnest of two lists, one constant", unnest_lists(sql), constants=ONE_CONSTANT, created=False),
         make("6 union all, JSON text", union_all(json_cells, "gold_struct", "order_id"), kind="varchar",
              expected=lambda texts: '["' + '","'.join(texts) + '"]'),
         make("6 unnest of two lists, JSON text", unnest_lists(json_cells), kind="varchar",
@@ -522,8 +530,10 @@ def duckdb_cells(engine, rows):
         make("6 union all, text, JSON where several", union_all(text_or_json, "gold_struct", "order_id"), kind="varchar",
              expected=mixed),
         make("6 unnest of two lists, text, JSON where several", unnest_lists(text_or_json), kind="varchar", expected=mixed),
-        make("6 unnest of two lists, text, JSON where several, no constants", unnest_lists(text_or_json), kind="varchar",
-             expected=mixed, constants=NO_CONSTANTS, created=False),
+        make("6 unnest of two lists, text, JSON where several, one constant", unnest_lists(text_or_json), kind="varchar",
+             expected=mixed, constants=ONE_CONSTANT, created=False),
+        make("6 the same, keys and values compressed by zstd", unnest_lists(text_or_json), kind=COMPRESSED,
+             key_kind=COMPRESSED, expected=mixed, constants=ONE_CONSTANT, created=False),
         make("6 unnest of two lists, text, JSON where several, texts once",
              unnest_lists(text_or_json_once, once, "target_pk"), kind="varchar", expected=mixed),
         make("7 union all, texts converted once (materialized CTE)", union_all(text_cells(engine), "texts", "target_pk"),
@@ -618,10 +628,17 @@ def spark_cells(engine, rows):
         make("4 unpivot", unpivot(sql)),
         make("5 unpivot, 5 constants", unpivot(sql), constants=ALL_CONSTANTS),
         make("5 unpivot, no constants, no created_ts", unpivot(sql), constants=NO_CONSTANTS, created=False),
+        make("5 unpivot, one constant", unpivot(sql), constants=ONE_CONSTANT, created=False),
+        make("5 unpivot, two constants, partitioned by them", unpivot(sql), created=False,
+             partitioned_by="target_relation, invocation_id"),
         make("6 unpivot, JSON text", unpivot(json_cells), kind="string",
              expected=lambda texts: '["' + '","'.join(texts) + '"]'),
         make("6 unpivot, text, JSON where several", unpivot(text_or_json), kind="string", expected=mixed),
         make("6 inline, text, JSON where several", inline(text_or_json), kind="string", expected=mixed),
+        make("6 unpivot, text, JSON where several, one constant", unpivot(text_or_json), kind="string", expected=mixed,
+             constants=ONE_CONSTANT, created=False),
+        make("6 cross join, text, JSON where several, one constant", cross(text_or_json), kind="string", expected=mixed,
+             constants=ONE_CONSTANT, created=False),
         make("7 unpivot, texts converted once", unpivot(text_cells(engine), once, "target_pk")),
         make("7 inline, texts converted once", inline(text_cells(engine), once, "target_pk")),
         make("8 unpivot from gold without verbatim columns in the struct", unpivot(in_gold, "gold_pruned")),
@@ -899,30 +916,60 @@ def count_candidates(engine, rows):
 # ---------------------------------------------------------------- the whole run
 def whole_candidates(engine, rows):
     """Gold with its struct, then the exploded cells copied from it: the figure that the goals are about."""
-    sql = cells(engine)
-    if engine.name == "duckdb":
-        bodies = {"union all": union_all(sql, "gold_whole", "order_id")}
-    else:
-        listed = ",\n    ".join(f"{value} as `{target}`" for target, value in sql.items())
-        names = ", ".join(f"`{target}`" for target in sql)
-        bodies = {"unpivot": (
-            f"select target_pk, target_column, source_values from (\n  select order_id as target_pk,\n    {listed}\n"
-            f"  from gold_whole\n)\nunpivot include nulls (source_values for target_column in ({names}))")}
     candidates = []
-    for name, body in bodies.items():
-        cell = cell_candidate(engine, rows, f"gold, then cells by {name}", body)
-        create = engine.create.format(table="gold_whole", query=gold_query(engine, SOURCE_COLUMNS))
-        cell.group = "whole"
-        cell.timed = [create, *cell.timed]
-        cell.after = ["drop table gold_whole"]
-        candidates.append(cell)
+    for struct, sources in (("full struct", None), ("pruned struct", ["currency"])):
+        lists = cells(engine, sources=sources)
+        texts = cells(engine, sources=sources, values=lambda texts: text_or_json(engine, texts))
+        create = engine.create.format(table="gold_whole", query=gold_query(engine, sources or SOURCE_COLUMNS))
         if engine.name == "duckdb":
-            together = cell_candidate(engine, rows, f"the same in one transaction, {name}", body)
-            together.group = "whole"
-            together.timed = ["begin", create, *together.timed, "commit"]
-            together.after = ["drop table gold_whole"]
-            candidates.append(together)
+            compressed = {"kind": COMPRESSED, "key_kind": COMPRESSED}
+        else:
+            compressed = {"kind": "string"}
+        shapes = [
+            ("lists, 2 constants and created_ts", lists, {}),
+            ("texts, one constant", texts,
+             compressed | {"expected": expected_text, "constants": ONE_CONSTANT, "created": False}),
+        ]
+        for name, cell_sql, options in shapes:
+            cell = cell_candidate(engine, rows, f"{struct}; {name}", exploded(engine, cell_sql), **options)
+            cell.group = "whole"
+            cell.timed = [create, *cell.timed]
+            # dbt-duckdb runs a model and its hooks in one transaction; on Delta each statement commits.
+            if engine.name == "duckdb":
+                cell.timed = ["begin", *cell.timed, "commit"]
+            cell.after = ["drop table gold_whole"]
+            candidates.append(cell)
     return candidates
+
+
+def text_or_json(engine, texts):
+    """The value itself where there is one source column, else a JSON list of the values."""
+    if len(texts) == 1:
+        return texts[0]
+    if engine.name == "duckdb":
+        return f"cast(json_array({', '.join(texts)}) as varchar)"
+    return f"to_json(array({', '.join(texts)}))"
+
+
+def expected_text(texts):
+    return texts[0] if len(texts) == 1 else '["' + '","'.join(texts) + '"]'
+
+
+def exploded(engine, cell_sql, source="gold_whole"):
+    """The winning form of each engine."""
+    if engine.name == "duckdb":
+        targets = ", ".join(f"'{target}'" for target in cell_sql)
+        values = ",\n    ".join(cell_sql.values())
+        return (
+            f"select\n  order_id as target_pk,\n  unnest([{targets}]) as target_column,\n"
+            f"  unnest([\n    {values}\n  ]) as source_values\nfrom {source}"
+        )
+    listed = ",\n    ".join(f"{value} as `{target}`" for target, value in cell_sql.items())
+    names = ", ".join(f"`{target}`" for target in cell_sql)
+    return (
+        f"select target_pk, target_column, source_values from (\n  select\n    order_id as target_pk,\n    {listed}\n"
+        f"  from {source}\n)\nunpivot include nulls (source_values for target_column in ({names}))"
+    )
 
 
 GROUPS = {
@@ -1014,92 +1061,107 @@ def run_shapes(engine, arguments):
 
 
 # ---------------------------------------------------------------- conflicts on Delta
-def run_conflicts(engine, threads=8, repeats=3):
-    """Sends one statement per thread at once and says how many failed, and with which error."""
+NEW_LOG = ["drop table if exists log", "create table log (number bigint, note string) using delta"]
+STARTED_LOG = [*NEW_LOG, "insert into log values (0, 'x')"]
+APPEND = "insert into log values ({number}, 'x')"
 
-    def attempt(title, prepare, statement):
-        failures = {}
-        total = 0
-        for repeat in range(repeats):
-            for each in prepare:
-                engine.run(each.format(repeat=repeat))
-            barrier = threading.Barrier(threads)
+# What is tried: title, statements that prepare each repeat, statements of which the threads send one each, in turns.
+CONFLICTS = [
+    ("blind append", NEW_LOG, [APPEND]),
+    ("append that reads another table", NEW_LOG, ["insert into log select id, 'x' from upstream where id % 8 = {number}"]),
+    (
+        "append that reads another table, beside appends to that one",
+        [*NEW_LOG, "create or replace table growing using delta as select id from upstream"],
+        ["insert into log select count(*), 'x' from growing", "insert into growing values ({number})"],
+    ),
+    (
+        "append that reads the table it writes, not exists",
+        STARTED_LOG,
+        ["insert into log select {number}, 'x' where not exists (select 1 from log where number = {number} + 100)"],
+    ),
+    (
+        "append that reads the table it writes, through a view",
+        [*STARTED_LOG, "create or replace view log_view as select * from log"],
+        ["insert into log select max(number) + {number}, 'x' from log_view"],
+    ),
+    (
+        "append that reads only the count of the table it writes",
+        STARTED_LOG,
+        ["insert into log select (select count(*) from log), 'x'"],
+    ),
+    (
+        "create table if not exists, first time",
+        ["drop table if exists fresh"],
+        ["create table if not exists fresh (number bigint) using delta"],
+    ),
+    (
+        "create table if not exists, table is there",
+        ["create table if not exists fresh (number bigint) using delta"],
+        ["create table if not exists fresh (number bigint) using delta"],
+    ),
+    (
+        "create schema if not exists, first time",
+        ["drop schema if exists fresh_schema cascade"],
+        ["create schema if not exists fresh_schema"],
+    ),
+    ("create or replace view, the same", [], ["create or replace view upstream_view as select * from upstream"]),
+    ("alter table add columns, a column each", NEW_LOG, ["alter table log add columns (c{number} string)"]),
+    ("alter table add columns, the same column", NEW_LOG, ["alter table log add columns (c string)"]),
+    ("alter table set tblproperties", NEW_LOG, ["alter table log set tblproperties ('p{number}' = '1')"]),
+    (
+        "delete of other rows each",
+        [*NEW_LOG, "insert into log select id, 'x' from upstream where id < 8"],
+        ["delete from log where number = {number}"],
+    ),
+    ("blind append beside queries of the table", NEW_LOG, [APPEND, "select count(*) from log"]),
+    ("blind append beside deletes of other rows", STARTED_LOG, [APPEND, "delete from log where number = 1000 + {number}"]),
+    (
+        "blind append beside alter table set tblproperties",
+        NEW_LOG,
+        [APPEND, "alter table log set tblproperties ('p{number}' = '1')"],
+    ),
+    ("blind append beside alter table add columns", NEW_LOG,
+     ["insert into log (number, note) values ({number}, 'x')", "alter table log add columns (c{number} string)"]),
+]
 
-            def send(number, repeat=repeat, barrier=barrier):
-                barrier.wait()
-                try:
-                    engine.run(statement.format(number=number, repeat=repeat))
-                except Exception as error:
-                    name = str(error).strip().split("]")[0].split("\n")[0].lstrip("[")[:100]
-                    failures[name] = failures.get(name, 0) + 1
 
-            workers = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
-            total += threads
-        failed = sum(failures.values())
-        names = ", ".join(f"{name} ({count})" for name, count in failures.items())
-        print(f"| {title} | {total - failed} of {total} pass | {names} |", flush=True)
+def error_class(error):
+    """`[DELTA_CONCURRENT_APPEND.…] …` gives what stands in the brackets; another error its Java class or first words."""
+    text = str(error).strip()
+    found = re.search(r"\[([A-Z][A-Z0-9_.]+)\]", text) or re.search(r"(\w+(?:Exception|Error))\b", text)
+    return found.group(1) if found else text.split("\n")[0][:80]
 
+
+def sent_at_once(engine, statements, threads):
+    """The error class of each thread's statement, None where it passed."""
+    barrier = threading.Barrier(threads)
+
+    def send(number):
+        barrier.wait()
+        try:
+            engine.run(statements[number % len(statements)].format(number=number))
+        except Exception as error:
+            return error_class(error)
+        return None
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(send, range(threads)))
+
+
+def run_conflicts(engine, repeats, names, threads=8):
     engine.run("create or replace table upstream using delta as select id from range(100000)")
-    new_log = ["drop table if exists log", "create table log (number bigint, note string) using delta"]
-    print(f"\n| {threads} threads at once, {repeats} times | outcome | errors |\n| --- | --- | --- |")
-    attempt("blind append (values)", new_log, "insert into log values ({number}, 'x')")
-    attempt("append that reads another table", new_log,
-            "insert into log select id, 'x' from upstream where id % 8 = {number}")
-    attempt("append that reads another table while that table is appended to",
-            new_log, "insert into log select count(*), 'x' from upstream; ".rstrip("; "))
-    attempt("append that reads the table it writes", [*new_log, "insert into log values (0, 'x')"],
-            "insert into log select {number}, 'x' where not exists (select 1 from log where number = {number} + 100)")
-    attempt("append that reads the table it writes, through a view",
-            [*new_log, "insert into log values (0, 'x')", "create or replace view log_view as select * from log"],
-            "insert into log select max(number) + {number}, 'x' from log_view")
-    attempt("append whose scalar subquery counts the table it writes", [*new_log, "insert into log values (0, 'x')"],
-            "insert into log select (select count(*) from log), 'x'")
-    attempt("create table if not exists, first time", ["drop table if exists fresh"],
-            "create table if not exists fresh (number bigint) using delta")
-    attempt("create table if not exists, table is there", ["create table if not exists fresh (number bigint) using delta"],
-            "create table if not exists fresh (number bigint) using delta")
-    attempt("create schema if not exists, first time", ["drop schema if exists fresh_schema cascade"],
-            "create schema if not exists fresh_schema")
-    attempt("create or replace view, the same", [], "create or replace view upstream_view as select * from upstream")
-    attempt("alter table add columns, another column each", new_log, "alter table log add columns (c{number} string)")
-    attempt("alter table add columns, the same column", new_log, "alter table log add columns (c string)")
-    attempt("alter table set tblproperties", new_log, "alter table log set tblproperties ('p{number}' = '1')")
-    attempt("delete from one table, other rows each", [*new_log, "insert into log select id, 'x' from upstream limit 8"],
-            "delete from log where number = {number}")
-
-    def mixed(title, odd, even):
-        nonlocal_statement = {0: even, 1: odd}
-        failures = {}
-        for repeat in range(repeats):
-            for each in new_log:
-                engine.run(each)
-            barrier = threading.Barrier(threads)
-
-            def send(number, barrier=barrier):
-                barrier.wait()
-                try:
-                    engine.run(nonlocal_statement[number % 2].format(number=number))
-                except Exception as error:
-                    name = str(error).strip().split("]")[0].lstrip("[")[:100]
-                    failures[name] = failures.get(name, 0) + 1
-
-            workers = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
-            [worker.start() for worker in workers]
-            [worker.join() for worker in workers]
-        failed = sum(failures.values())
-        total = threads * repeats
-        print(f"| {title} | {total - failed} of {total} pass | {failures or ''} |", flush=True)
-
-    mixed("blind appends beside queries of the same table", "insert into log values ({number}, 'x')",
-          "select count(*) from log")
-    mixed("blind appends beside deletes of other rows", "insert into log values ({number}, 'x')",
-          "delete from log where number = 1000 + {number}")
-    mixed("blind appends beside an alter table", "insert into log values ({number}, 'x')",
-          "alter table log set tblproperties ('p{number}' = '1')")
+    print(f"| {threads} threads at once, {repeats} times | pass | errors |\n| --- | --- | --- |", flush=True)
+    for title, prepare, statements in CONFLICTS:
+        if names and not any(part in title for part in names):
+            continue
+        outcomes = []
+        for _ in range(repeats):
+            for statement in prepare:
+                engine.run(statement)
+            outcomes += sent_at_once(engine, statements, threads)
+        errors = Counter(outcome for outcome in outcomes if outcome)
+        listed = ", ".join(f"{name} ({count})" for name, count in errors.items())
+        print(f"| {title} | {outcomes.count(None)} of {len(outcomes)} | {listed} |", flush=True)
 
 
 def main():
@@ -1122,8 +1184,8 @@ def main():
         elif arguments.engine == "spark":
             run_shapes(Spark(directory, arguments.threads, arguments.conf), arguments)
         else:
-            run_conflicts(Spark(directory, 8, arguments.conf))
+            run_conflicts(Spark(directory, 8, arguments.conf), arguments.rounds, arguments.name)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -49,6 +49,15 @@
   {% do return('drop table if exists ' ~ plan.staged if plan and plan.staged else '') %}
 {% endmacro %}
 
+{#- The first name that the format of the existing table can't hold as it is. -#}
+{% macro _column_mapping_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or not plan.get('turns_on_column_mapping') %}
+    {% do return('') %}
+  {% endif %}
+  {% do return('alter table ' ~ plan.gold ~ " set tblproperties ('delta.columnMapping.mode' = 'name')") %}
+{% endmacro %}
+
 {#- Source columns that gold's struct does not have yet. -#}
 {% macro _grow_struct_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}

@@ -42,4 +42,3 @@
   {% endfor %}
   {% do return('select\n  ' ~ items | join(',\n  ')) %}
 {% endmacro %}
-

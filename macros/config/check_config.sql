@@ -200,7 +200,7 @@
   {% if not expression %}
     {% do return([]) %}
   {% endif %}
-  {% set bare = modules.re.sub("'(?:[^'\\\\]|''|\\\\.)*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`", '', expression) %}
+  {% set bare = modules.re.sub(lineage_audit.literal_pattern(), '', expression) %}
   {% set problems = [] %}
   {% for mark, name in {';': 'a semicolon', '--': 'a comment', '/*': 'a comment'}.items() %}
     {% if mark in bare %}

@@ -1,9 +1,22 @@
 {#-
   dbt-spark binds seed values as Python prints them: NULL arrives as the text None, and a quote inside a text ends it.
-  Here every value is a literal of its column's type. A project whose seeds go through dbt-spark sends dbt here:
+  dbt-duckdb lets the engine guess what the file quotes with: where no cell needs double quotes, `'USD'` arrives as USD.
+  Here every value is a literal of its column's type. A project whose seeds go through these adapters sends dbt here:
   dispatch: [{macro_namespace: dbt, search_order: [<the project>, lineage_audit, dbt]}].
 -#}
 {% macro spark__load_csv_rows(model, agate_table) %}
+  {% do return(lineage_audit._load_rows_as_literals(model, agate_table)) %}
+{% endmacro %}
+
+{#- Only the config tables hold SQL; other seeds keep the adapter's own loader, which is made for large files. -#}
+{% macro duckdb__load_csv_rows(model, agate_table) %}
+  {% if model.name in lineage_audit._config_columns() %}
+    {% do return(lineage_audit._load_rows_as_literals(model, agate_table)) %}
+  {% endif %}
+  {% do return(dbt.duckdb__load_csv_rows(model, agate_table)) %}
+{% endmacro %}
+
+{% macro _load_rows_as_literals(model, agate_table) %}
   {#- An insert is one statement text. What the driver has to parse at once stays about a megabyte, whatever the rows hold. -#}
   {% set max_characters = 1000000 %}
   {% set types = lineage_audit._seed_types(model, agate_table) %}

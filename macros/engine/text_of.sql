@@ -40,7 +40,7 @@
   {% elif parsed.kind == 'struct' %}
     {% set members = [] %}
     {% for field in parsed.fields %}
-      {% set json = lineage_audit._duckdb_json('(' ~ expression ~ ').' ~ duckdb__quote_name(field.name), field.type, depth) %}
+      {% set json = lineage_audit._duckdb_json('(' ~ expression ~ ').' ~ lineage_audit.duckdb__quote_name(field.name), field.type, depth) %}
       {% do members.append(lineage_audit.text_literal(tojson(field.name) ~ ':') ~ " || coalesce(" ~ json ~ ", 'null')") %}
     {% endfor %}
     {% do return("case when " ~ expression ~ " is not null then '{' || " ~ members | join(" || ',' || ") ~ " || '}' end") %}

@@ -132,6 +132,9 @@
     {% do items.append(lineage_audit._cast(column) ~ ' as ' ~ column.quoted) %}
     {% if column.can_fail %}
       {% do items.append(column.value) %}
+      {% if column.default_expression %}
+        {% do items.append(column.default) %}
+      {% endif %}
     {% endif %}
   {% endfor %}
   {% if plan.watermark %}
@@ -152,7 +155,8 @@
     {% endif %}
     {% do return(value) %}
   {% elif column.default_expression %}
-    {% do return('coalesce(' ~ column.value ~ ', ' ~ column.default ~ ')') %}
+    {% set default = 'try_cast(' ~ column.default ~ ' as ' ~ column.declared_type ~ ')' if column.declared_type else column.default %}
+    {% do return('coalesce(' ~ column.value ~ ', ' ~ default ~ ')') %}
   {% endif %}
   {% do return(column.value) %}
 {% endmacro %}
@@ -160,9 +164,15 @@
 {#- True where the cast of a column lost its value: NULL after and not before, or, within a nested value, more NULLs
     after than before. -#}
 {% macro _cast_failed(column) %}
-  {% set failed = column.value ~ ' is not null and ' ~ column.quoted ~ ' is null' %}
+  {% set given = column.value ~ ' is not null' %}
+  {% set nulls_before = lineage_audit.nulls_within(column.value) %}
+  {% if column.default_expression %}
+    {% set given = '(' ~ given ~ ' or ' ~ column.default ~ ' is not null)' %}
+    {% set nulls_before = 'coalesce(' ~ nulls_before ~ ', ' ~ lineage_audit.nulls_within(column.default) ~ ')' %}
+  {% endif %}
+  {% set failed = given ~ ' and ' ~ column.quoted ~ ' is null' %}
   {% if column.nested %}
-    {% do return('(' ~ failed ~ ' or coalesce(' ~ lineage_audit.nulls_within(column.quoted) ~ ' > ' ~ lineage_audit.nulls_within(column.value) ~ ', false))') %}
+    {% do return('(' ~ failed ~ ' or coalesce(' ~ lineage_audit.nulls_within(column.quoted) ~ ' > ' ~ nulls_before ~ ', false))') %}
   {% endif %}
   {% do return('(' ~ failed ~ ')') %}
 {% endmacro %}

@@ -30,6 +30,7 @@
     {% do lineage_audit._raise_problems(request.model_name, problems) %}
   {% endif %}
   {% set plan = lineage_audit._plan(request) %}
+  {% do lineage_audit.allow_names(plan) %}
   {% do lineage_audit._remember(model.unique_id, plan) %}
   {% do return(lineage_audit._gold_sql(plan)) %}
 {% endmacro %}
@@ -48,6 +49,7 @@
       {'sql': '{{ lineage_audit._started_sql() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._config_version_sql() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._stage_source_sql() }}', 'transaction': true},
+      {'sql': '{{ lineage_audit._column_mapping_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._grow_struct_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._remove_dead_rows_sql() }}', 'transaction': true},
     ],

@@ -14,9 +14,9 @@
   {% for rule in request.named_rules %}
     {% set applies = rule.endpoint_name == request.endpoint_name and rule.target_table in [none, request.target_table] %}
     {% if applies and rule.rule_category == 'filter' %}
-      {% do filters.append({'id': rule.business_rule_id, 'expression': rule.rule_expression}) %}
+      {% do filters.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression)}) %}
     {% elif applies and rule.rule_category == 'validation' %}
-      {% do validations.append({'id': rule.business_rule_id, 'expression': rule.rule_expression, 'severity': rule.severity}) %}
+      {% do validations.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression), 'severity': rule.severity}) %}
     {% endif %}
   {% endfor %}
   {% set fields = lineage_audit._declared_fields(request, columns) %}
@@ -76,9 +76,10 @@
   {% endfor %}
   {% set plain = source_columns[0] if source_columns else none %}
   {% set written = row.transform_expr or (rules.derivation.rule_expression if rules.derivation else none) %}
-  {% set expression = written or lineage_audit.quote_name(plain) %}
+  {% set expression = lineage_audit.sql_expression(written) if written else lineage_audit.quote_name(plain) %}
   {% set same_type = not written and row.data_type and lineage_audit._same_type(row.data_type, source_types[0]) %}
   {% set casts = row.data_type and not same_type %}
+  {% set can_fail = (casts or (row.data_type and rules.default)) and not lineage_audit._is_text_type(row.data_type) %}
   {% set mark = namespace(name='none' if row.sensitivity is none else row.sensitivity) %}
   {% for name in source_columns %}
     {% set found = request.marks.get(name | lower, 'none') %}
@@ -91,12 +92,12 @@
     'name': row.target_column, 'quoted': lineage_audit.quote_name(row.target_column),
     'value': lineage_audit.quote_name('_value_' ~ row.target_column), 'default': lineage_audit.quote_name('_default_' ~ row.target_column),
     'expression': expression, 'shown_expression': written or plain,
-    'default_expression': rules.default.rule_expression if rules.default else none,
+    'default_expression': lineage_audit.sql_expression(rules.default.rule_expression) if rules.default else none,
     'data_type': row.data_type if casts else none, 'declared_type': row.data_type,
     'type': row.data_type or (source_types[0] if not written else none),
     'identity': not written and not casts and not rules.default,
-    'can_fail': casts and not lineage_audit._is_text_type(row.data_type),
-    'nested': casts and lineage_audit._is_nested_type(row.data_type),
+    'can_fail': can_fail,
+    'nested': can_fail and lineage_audit._is_nested_type(row.data_type),
     'required': is_key or not lineage_audit._is_true(row.nullable, true),
     'is_key': is_key, 'mark': mark.name,
     'source_columns': source_columns, 'source_types': source_types, 'rule_ids': rule_ids, 'row': row
@@ -194,7 +195,8 @@
   {% set text = filters | map(attribute='expression') | join(' ') | lower %}
   {% set names = [] %}
   {% for column in source_columns %}
-    {% if modules.re.search('(?<![a-z0-9_])' ~ modules.re.escape(column.name | lower) ~ '(?![a-z0-9_])', text) %}
+    {% set spelt = [modules.re.escape(column.name | lower), modules.re.escape(lineage_audit.quote_name(column.name) | lower)] | join('|') %}
+    {% if modules.re.search('(?<![a-z0-9_])(?:' ~ spelt ~ ')(?![a-z0-9_])', text) %}
       {% do names.append(column.name) %}
     {% endif %}
   {% endfor %}

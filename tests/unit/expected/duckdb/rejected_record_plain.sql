@@ -1,0 +1,65 @@
+insert into db.dev_audit.rejected_record (
+  run_id,
+  invocation_id,
+  target_relation,
+  target_table,
+  record_key,
+  target_pk,
+  failed_rules,
+  warnings,
+  mapped_values_json,
+  source_values_json
+)
+with source_rows as (
+  select
+    order_id,
+    customer_note
+  from db.silver.orders
+),
+valued as (
+  select
+    order_id as _value_order_id,
+    trim(customer_note) as _value_note,
+    {
+      'customer_note': customer_note
+    } as _lineage_source_values
+  from source_rows
+),
+mapped as (
+  select
+    _value_order_id as order_id,
+    _value_note as note,
+    _lineage_source_values
+  from valued
+),
+checked as (
+  select
+    *,
+    list_filter([
+    case when order_id is null then 'not_null:order_id' end
+  ], lambda reason: reason is not null) as _lineage_failed_rules,
+    cast([] as varchar[]) as _lineage_warnings
+  from mapped
+),
+refused as (
+  select
+    order_id as target_pk,
+    _lineage_failed_rules as failed_rules,
+    _lineage_warnings as warnings,
+    cast(to_json({'order_id': order_id, 'note': note}) as varchar) as mapped_values_json,
+    cast(to_json({'order_id': order_id, 'customer_note': _lineage_source_values.customer_note}) as varchar) as source_values_json
+  from checked
+  where len(_lineage_failed_rules) > 0
+)
+select
+  'run-1' as run_id,
+  '11111111-2222-3333-4444-555555555555' as invocation_id,
+  'db.gold.orders' as target_relation,
+  'gold_orders' as target_table,
+  coalesce(target_pk, sha256(source_values_json)) as record_key,
+  target_pk as target_pk,
+  failed_rules as failed_rules,
+  warnings as warnings,
+  mapped_values_json as mapped_values_json,
+  source_values_json as source_values_json
+from refused

@@ -1,0 +1,70 @@
+insert into db.dev_audit.run_event (
+  event_type,
+  event_ts,
+  attempt_id,
+  run_id,
+  invocation_id,
+  target_relation,
+  pipeline_name,
+  endpoint_name,
+  source_system,
+  target_table,
+  node_id,
+  whole_table,
+  input_record_count,
+  output_record_count,
+  rejected_record_count,
+  filtered_record_count,
+  config_hash,
+  code_version,
+  run_by,
+  watermark_from,
+  watermark_to,
+  source_fields,
+  error_message
+)
+with read as (
+  select
+    count(*) as input,
+    0 as filtered
+  from db.silver.orders
+),
+refused as (
+  select
+    count(*) as rejected
+  from db.dev_audit.rejected_record
+  where invocation_id = '11111111-2222-3333-4444-555555555555'
+    and target_relation = 'db.gold.orders'
+),
+written as (
+  select
+    count(*) as output
+  from db.gold.orders
+)
+select
+  case when read.input = read.filtered + refused.rejected + written.output then 'SUCCESS' else error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || refused.rejected || ', output ' || written.output || '') end as event_type,
+  timestamp '2024-03-01 06:00:00.000000' as event_ts,
+  94828026163355357 as attempt_id,
+  'run-1' as run_id,
+  '11111111-2222-3333-4444-555555555555' as invocation_id,
+  'db.gold.orders' as target_relation,
+  'shop' as pipeline_name,
+  'orders_v2' as endpoint_name,
+  'OrderService' as source_system,
+  'gold_orders' as target_table,
+  'model.shop.gold_orders' as node_id,
+  true as whole_table,
+  read.input as input_record_count,
+  written.output as output_record_count,
+  refused.rejected as rejected_record_count,
+  read.filtered as filtered_record_count,
+  'f00' as config_hash,
+  'abc' as code_version,
+  'ada' as run_by,
+  null as watermark_from,
+  cast(null as varchar) as watermark_to,
+  '[{"name": "customer_note", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false}]' as source_fields,
+  cast(null as varchar) as error_message
+from read
+cross join refused
+cross join written

@@ -1,0 +1,37 @@
+insert into db.dev_audit.cell_lineage (
+  attempt_id,
+  target_pk,
+  column_position,
+  source_values
+)
+with texts as (
+  select
+    case when order_id is null or line is null then null else to_json(array(order_id, cast(line as string))) end as target_pk,
+    order_id as text_1,
+    _lineage_source_values.line_text as text_2,
+    cast(_lineage_source_values.quantity as string) as text_3,
+    cast(_lineage_source_values.price as string) as text_4,
+    _lineage_source_values.currency as text_5,
+    _lineage_source_values.due as text_6,
+    to_json(_lineage_source_values.sizes, map('ignoreNullFields', 'false', 'timeZone', 'UTC', 'timestampFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSS", 'timestampNTZFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSS")) as text_7,
+    _lineage_source_values.email as text_8,
+    _lineage_source_values.phone as text_9
+  from db.gold.orders
+  where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
+)
+select
+  94828026163355357 as attempt_id,
+  target_pk as target_pk,
+  cell.column_position as column_position,
+  cell.source_values as source_values
+from texts
+lateral view inline(array(
+  struct(1 as column_position, array(text_1) as source_values),
+  struct(2 as column_position, array(text_2) as source_values),
+  struct(3 as column_position, array(text_3, text_4) as source_values),
+  struct(4 as column_position, array(text_5) as source_values),
+  struct(5 as column_position, array(text_6) as source_values),
+  struct(6 as column_position, array(text_7) as source_values),
+  struct(7 as column_position, array(text_8) as source_values),
+  struct(8 as column_position, array(text_9) as source_values)
+)) cell as column_position, source_values
