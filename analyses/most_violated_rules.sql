@@ -1,4 +1,5 @@
 -- rule_violation is a physical table of the audit store: its rows count once their run is committed.
+-- depends_on: {{ ref('lineage_audit', 'ingestion_run') }}
 with {{ lineage_audit._committed_ctes() }}
 
 select

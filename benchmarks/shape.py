@@ -94,12 +94,11 @@ class DuckDB:
 
     def bytes_of(self, table):
         self.settle()
-        blocks = self.value(
-            f"select count(distinct block_id) from pragma_storage_info('{table}') where block_id >= 0"
-        )
+        blocks = self.value(f"select count(distinct block_id) from pragma_storage_info('{table}') where block_id >= 0")
         return blocks * self.value("select block_size from pragma_database_size()")
 
     def empty_table(self, table, columns, properties=None):
+        """`properties` are Delta's and have no counterpart here."""
         listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         return [f"create or replace table {table} ({listed})"]
 
@@ -127,9 +126,6 @@ class DuckDB:
         return f"len({value})"
 
     empty_list = "cast([] as varchar[])"
-
-    def number(self, expression, kind):
-        return f"cast({expression} as {kind})"
 
     def source_select(self, rows):
         return source_select(
@@ -222,9 +218,6 @@ class Spark:
 
     empty_list = "cast(array() as array<string>)"
 
-    def number(self, expression, kind):
-        return f"cast({expression} as {kind})"
-
     def source_select(self, rows):
         return source_select(
             f"(select id as i from range({rows}))",
@@ -303,8 +296,9 @@ def gold_columns(engine):
 
 
 def items(columns):
-    return ",\n".join(f"  {expression} as {name}" if expression != name else f"  {name}"
-                      for name, expression in columns.items())
+    return ",\n".join(
+        f"  {expression} as {name}" if expression != name else f"  {name}" for name, expression in columns.items()
+    )
 
 
 def lineage_columns(engine, sources):
@@ -375,17 +369,17 @@ ALL_CONSTANTS = {
 }
 FEW_CONSTANTS = {"invocation_id": INVOCATION_ID, "target_relation": TARGET_RELATION}
 NO_CONSTANTS = {}
-# One id for a run's attempt at one target, from which run_event tells all that is constant.
-ONE_CONSTANT = {"attempt_id": "'5b1d2c6f0e7a4b9c8d3e2f1a0b9c8d7e'"}
+# One number for a run's work on one target, by which run_event tells all that is constant.
+ONE_CONSTANT = {"attempt_id": "684212345678901234"}
 
 
 def cells(engine, prefix="_lineage_source_values.", values=None, sources=None):
     """Target column -> SQL of its own source values as a list of texts (or what `values` makes of them)."""
     values = values or engine.list_of
     return {
-        target: values([
-            engine.as_text(column, prefix if sources is None or column in sources else "") for column in used
-        ])
+        target: values(
+            [engine.as_text(column, prefix if sources is None or column in sources else "") for column in used]
+        )
         for target, used in MAPPING.items()
     }
 
@@ -410,11 +404,25 @@ def texts_once(engine, gold):
     return f"(\nselect\n  order_id as target_pk,\n{converted.replace(' as order_id', ' as source_order_id')}\nfrom {gold}\n) as texts"
 
 
-def text_cells(engine):
+def text_cells(engine, values=None):
+    values = values or engine.list_of
     return {
-        target: engine.list_of(["source_order_id" if column == "order_id" else column for column in used])
+        target: values(["source_order_id" if column == "order_id" else column for column in used])
         for target, used in MAPPING.items()
     }
+
+
+def text_or_json(engine, texts):
+    """The value itself where there is one source column, else a JSON list of the values."""
+    if len(texts) == 1:
+        return texts[0]
+    if engine.name == "duckdb":
+        return f"cast(json_array({', '.join(texts)}) as varchar)"
+    return f"to_json(array({', '.join(texts)}))"
+
+
+def expected_text(texts):
+    return texts[0] if len(texts) == 1 else '["' + '","'.join(texts) + '"]'
 
 
 def union_all(cell_sql, source, key):
@@ -424,12 +432,32 @@ def union_all(cell_sql, source, key):
     )
 
 
-def cell_candidate(engine, rows, name, body, *, constants=None, created=True, kind=None, key_kind=None,
-                   partitioned_by="", expected=None, properties=None, before=(), after=(), transform=None):
+def cell_candidate(
+    engine,
+    rows,
+    name,
+    body,
+    *,
+    constants=None,
+    created=True,
+    positions=False,
+    kind=None,
+    key_kind=None,
+    partitioned_by="",
+    expected=None,
+    properties=None,
+    before=(),
+    after=(),
+    transform=None,
+):
     constants = FEW_CONSTANTS if constants is None else constants
     kind = kind or engine.texts
-    columns = {name: engine.text for name in constants}
-    columns |= {"target_pk": key_kind or engine.text, "target_column": engine.text, "source_values": kind}
+    columns = {name: "bigint" if value.isdigit() else engine.text for name, value in constants.items()}
+    columns |= {
+        "target_pk": key_kind or engine.text,
+        "target_column": "smallint" if positions else engine.text,
+        "source_values": kind,
+    }
     if created:
         columns["created_ts"] = "timestamp"
     empty = engine.empty_table("cell_lineage", columns, properties)
@@ -450,14 +478,21 @@ def cell_candidate(engine, rows, name, body, *, constants=None, created=True, ki
     checks += [
         (
             f"select {shown} from cell_lineage where target_pk = '{sample['order_id']}'"
-            f" and target_column = '{target}'",
+            f" and target_column = {list(MAPPING).index(target) if positions else repr(target)}",
             expected_of(MAPPING[target]),
         )
         for target in ("order_amount", "updated_at", "currency")
     ]
     statement = cell_insert(engine, constants, created, body)
-    return Candidate("cells", name, [transform(statement) if transform else statement], before=[*empty, *before], after=list(after),
-                     checks=checks, sized="cell_lineage")
+    return Candidate(
+        "cells",
+        name,
+        [transform(statement) if transform else statement],
+        before=[*empty, *before],
+        after=list(after),
+        checks=checks,
+        sized="cell_lineage",
+    )
 
 
 def duckdb_cells(engine, rows):
@@ -494,15 +529,8 @@ def duckdb_cells(engine, rows):
         target: f"map {{{', '.join(f'{chr(39)}{c}{chr(39)}: ' + engine.as_text(c, '_lineage_source_values.') for c in used)}}}"
         for target, used in MAPPING.items()
     }
-    # One source column: its text as it is, SQL NULL as NULL. Several: a JSON list.
-    text_or_json = cells(engine, values=lambda texts: texts[0] if len(texts) == 1 else
-                         f"cast(json_array({', '.join(texts)}) as varchar)")
-    text_or_json_once = {target: columns[1:-1] if len(MAPPING[target]) == 1 else
-                         f"cast(json_array({columns[1:-1]}) as varchar)" for target, columns in text_cells(engine).items()}
-
-    def mixed(texts):
-        return texts[0] if len(texts) == 1 else '["' + '","'.join(texts) + '"]'
-
+    text_cell_sql = cells(engine, values=lambda texts: text_or_json(engine, texts))
+    text_once_sql = text_cells(engine, values=lambda texts: text_or_json(engine, texts))
     number_cells = {str(n): value for n, value in enumerate(sql.values())}
     plain_cast = {
         target: value.replace("strftime(", "cast(").replace(", '%Y-%m-%dT%H:%M:%S.%f')", " as varchar)")
@@ -523,36 +551,88 @@ def duckdb_cells(engine, rows):
         make("5 unnest of two lists, 5 constants", unnest_lists(sql), constants=ALL_CONSTANTS),
         make("5 unnest of two lists, no constants", unnest_lists(sql), constants=NO_CONSTANTS, created=False),
         make("5 unnest of two lists, one constant", unnest_lists(sql), constants=ONE_CONSTANT, created=False),
-        make("6 union all, JSON text", union_all(json_cells, "gold_struct", "order_id"), kind="varchar",
-             expected=lambda texts: '["' + '","'.join(texts) + '"]'),
-        make("6 unnest of two lists, JSON text", unnest_lists(json_cells), kind="varchar",
-             expected=lambda texts: '["' + '","'.join(texts) + '"]'),
-        make("6 union all, text, JSON where several", union_all(text_or_json, "gold_struct", "order_id"), kind="varchar",
-             expected=mixed),
-        make("6 unnest of two lists, text, JSON where several", unnest_lists(text_or_json), kind="varchar", expected=mixed),
-        make("6 unnest of two lists, text, JSON where several, one constant", unnest_lists(text_or_json), kind="varchar",
-             expected=mixed, constants=ONE_CONSTANT, created=False),
-        make("6 the same, keys and values compressed by zstd", unnest_lists(text_or_json), kind=COMPRESSED,
-             key_kind=COMPRESSED, expected=mixed, constants=ONE_CONSTANT, created=False),
-        make("6 unnest of two lists, text, JSON where several, texts once",
-             unnest_lists(text_or_json_once, once, "target_pk"), kind="varchar", expected=mixed),
-        make("7 union all, texts converted once (materialized CTE)", union_all(text_cells(engine), "texts", "target_pk"),
-             transform=lambda statement: statement.replace(
-                 "\nfrom (\n", f"\nfrom (\nwith texts as materialized (select * from {once})\n", 1)),
+        make(
+            "6 union all, JSON text",
+            union_all(json_cells, "gold_struct", "order_id"),
+            kind="varchar",
+            expected=lambda texts: '["' + '","'.join(texts) + '"]',
+        ),
+        make(
+            "6 unnest of two lists, JSON text",
+            unnest_lists(json_cells),
+            kind="varchar",
+            expected=lambda texts: '["' + '","'.join(texts) + '"]',
+        ),
+        make(
+            "6 union all, text, JSON where several",
+            union_all(text_cell_sql, "gold_struct", "order_id"),
+            kind="varchar",
+            expected=expected_text,
+        ),
+        make(
+            "6 unnest of two lists, text, JSON where several",
+            unnest_lists(text_cell_sql),
+            kind="varchar",
+            expected=expected_text,
+        ),
+        make(
+            "6 unnest of two lists, text, JSON where several, one constant",
+            unnest_lists(text_cell_sql),
+            kind="varchar",
+            expected=expected_text,
+            constants=ONE_CONSTANT,
+            created=False,
+        ),
+        make(
+            "6 the same, keys and values compressed by zstd",
+            unnest_lists(text_cell_sql),
+            kind=COMPRESSED,
+            key_kind=COMPRESSED,
+            expected=expected_text,
+            constants=ONE_CONSTANT,
+            created=False,
+        ),
+        make(
+            "6 unnest of two lists, text, JSON where several, texts once",
+            unnest_lists(text_once_sql, once, "target_pk"),
+            kind="varchar",
+            expected=expected_text,
+        ),
+        make(
+            "7 union all, texts converted once (materialized CTE)",
+            union_all(text_cells(engine), "texts", "target_pk"),
+            transform=lambda statement: statement.replace(
+                "\nfrom (\n", f"\nfrom (\nwith texts as materialized (select * from {once})\n", 1
+            ),
+        ),
         make("7 unnest of two lists, texts converted once", unnest_lists(text_cells(engine), once, "target_pk")),
-        make("8 union all from gold without verbatim columns in the struct", union_all(in_gold, "gold_pruned", "order_id")),
+        make(
+            "8 union all from gold without verbatim columns in the struct",
+            union_all(in_gold, "gold_pruned", "order_id"),
+        ),
         make("8 unnest of two lists, the same", unnest_lists(in_gold, "gold_pruned")),
-        make("9 union all, preserve_insertion_order false", union,
-             before=["set preserve_insertion_order = false"], after=["set preserve_insertion_order = true"]),
-        make("9 unnest of two lists, preserve_insertion_order false", unnest_lists(sql),
-             before=["set preserve_insertion_order = false"], after=["set preserve_insertion_order = true"]),
+        make(
+            "9 union all, preserve_insertion_order false",
+            union,
+            before=["set preserve_insertion_order = false"],
+            after=["set preserve_insertion_order = true"],
+        ),
+        make(
+            "9 unnest of two lists, preserve_insertion_order false",
+            unnest_lists(sql),
+            before=["set preserve_insertion_order = false"],
+            after=["set preserve_insertion_order = true"],
+        ),
     ]
     maps = make("6 union all, map", union_all(map_cells, "gold_struct", "order_id"), kind="map(varchar, varchar)")
     maps.checks = maps.checks[:1]
-    casts = make("10 union all, timestamps by cast (text not as wanted)", union_all(plain_cast, "gold_struct", "order_id"))
+    casts = make(
+        "10 union all, timestamps by cast (text not as wanted)", union_all(plain_cast, "gold_struct", "order_id")
+    )
     casts.checks = casts.checks[:1]
-    numbers = make("11 union all, position instead of target_column",
-                   union_all(number_cells, "gold_struct", "order_id"))
+    numbers = make(
+        "11 union all, position instead of target_column", union_all(number_cells, "gold_struct", "order_id")
+    )
     numbers.checks = numbers.checks[:1]
     return candidates + [maps, casts, numbers]
 
@@ -563,41 +643,52 @@ def spark_cells(engine, rows):
 
     def structs(cell_sql):
         return ",\n    ".join(
-            f"named_struct('target_column', '{target}', 'source_values', {value})"
-            for target, value in cell_sql.items()
+            f"named_struct('target_column', '{target}', 'source_values', {value})" for target, value in cell_sql.items()
         )
 
     def inline(cell_sql, source="gold_struct", key="order_id"):
-        return (f"select {key} as target_pk, target_column, source_values from {source}\n"
-                f"lateral view inline(array(\n    {structs(cell_sql)}\n  )) cell as target_column, source_values")
+        return (
+            f"select {key} as target_pk, target_column, source_values from {source}\n"
+            f"lateral view inline(array(\n    {structs(cell_sql)}\n  )) cell as target_column, source_values"
+        )
 
     def stack(cell_sql, source="gold_struct", key="order_id"):
         values = ",\n    ".join(f"'{target}', {value}" for target, value in cell_sql.items())
-        return (f"select {key} as target_pk, stack({len(cell_sql)},\n    {values}\n  ) as (target_column, source_values)\n"
-                f"from {source}")
+        return (
+            f"select {key} as target_pk, stack({len(cell_sql)},\n    {values}\n  ) as (target_column, source_values)\n"
+            f"from {source}"
+        )
 
     def explode(cell_sql, source="gold_struct", key="order_id"):
-        return (f"select target_pk, cell.target_column, cell.source_values from (\n"
-                f"  select {key} as target_pk, explode(array(\n    {structs(cell_sql)}\n  )) as cell\n  from {source}\n)")
+        return (
+            f"select target_pk, cell.target_column, cell.source_values from (\n"
+            f"  select {key} as target_pk, explode(array(\n    {structs(cell_sql)}\n  )) as cell\n  from {source}\n)"
+        )
 
     def posexplode(cell_sql, source="gold_struct", key="order_id"):
-        return (f"select target_pk, element_at(array({quoted}), position + 1) as target_column, source_values from (\n"
-                f"  select {key} as target_pk, posexplode(array({', '.join(cell_sql.values())})) as (position, source_values)\n"
-                f"  from {source}\n)")
+        return (
+            f"select target_pk, element_at(array({quoted}), position + 1) as target_column, source_values from (\n"
+            f"  select {key} as target_pk, posexplode(array({', '.join(cell_sql.values())})) as (position, source_values)\n"
+            f"  from {source}\n)"
+        )
 
     def unpivot(cell_sql, source="gold_struct", key="order_id"):
         # Spark plans unpivot as Expand, which generates code and builds no intermediate array.
         listed = ",\n    ".join(f"{value} as `{target}`" for target, value in cell_sql.items())
         names = ", ".join(f"`{target}`" for target in cell_sql)
-        return (f"select target_pk, target_column, source_values from (\n"
-                f"  select {key} as target_pk,\n    {listed}\n  from {source}\n)\n"
-                f"unpivot include nulls (source_values for target_column in ({names}))")
+        return (
+            f"select target_pk, target_column, source_values from (\n"
+            f"  select {key} as target_pk,\n    {listed}\n  from {source}\n)\n"
+            f"unpivot include nulls (source_values for target_column in ({names}))"
+        )
 
     def cross(cell_sql, source="gold_struct", key="order_id"):
         branches = "\n".join(f"    when '{target}' then {value}" for target, value in cell_sql.items())
         rows_of = ", ".join(f"('{target}')" for target in cell_sql)
-        return (f"select {key} as target_pk, target.target_column, case target.target_column\n{branches}\n  end as source_values\n"
-                f"from {source} cross join (values {rows_of}) as target(target_column)")
+        return (
+            f"select {key} as target_pk, target.target_column, case target.target_column\n{branches}\n  end as source_values\n"
+            f"from {source} cross join (values {rows_of}) as target(target_column)"
+        )
 
     once = texts_once(engine, "gold_struct")
     in_gold = cells(engine, sources=["currency"])
@@ -608,15 +699,18 @@ def spark_cells(engine, rows):
         return cell_candidate(engine, rows, name, body, **options)
 
     json_cells = cells(engine, values=lambda texts: f"to_json(array({', '.join(texts)}))")
-    text_or_json = cells(engine, values=lambda texts: texts[0] if len(texts) == 1 else f"to_json(array({', '.join(texts)}))")
-
-    def mixed(texts):
-        return texts[0] if len(texts) == 1 else '["' + '","'.join(texts) + '"]'
-
-    casts = make("10 unpivot, timestamps by cast (text not as wanted)", unpivot({
-        target: value.replace("date_format(", "cast(").replace(", \"yyyy-MM-dd'T'HH:mm:ss.SSSSSS\")", " as string)")
-        for target, value in sql.items()
-    }))
+    text_cell_sql = cells(engine, values=lambda texts: text_or_json(engine, texts))
+    casts = make(
+        "10 unpivot, timestamps by cast (text not as wanted)",
+        unpivot(
+            {
+                target: value.replace("date_format(", "cast(").replace(
+                    ", \"yyyy-MM-dd'T'HH:mm:ss.SSSSSS\")", " as string)"
+                )
+                for target, value in sql.items()
+            }
+        ),
+    )
     casts.checks = casts.checks[:1]
     return [
         make("1 inline of structs", inline(sql)),
@@ -629,16 +723,36 @@ def spark_cells(engine, rows):
         make("5 unpivot, 5 constants", unpivot(sql), constants=ALL_CONSTANTS),
         make("5 unpivot, no constants, no created_ts", unpivot(sql), constants=NO_CONSTANTS, created=False),
         make("5 unpivot, one constant", unpivot(sql), constants=ONE_CONSTANT, created=False),
-        make("5 unpivot, two constants, partitioned by them", unpivot(sql), created=False,
-             partitioned_by="target_relation, invocation_id"),
-        make("6 unpivot, JSON text", unpivot(json_cells), kind="string",
-             expected=lambda texts: '["' + '","'.join(texts) + '"]'),
-        make("6 unpivot, text, JSON where several", unpivot(text_or_json), kind="string", expected=mixed),
-        make("6 inline, text, JSON where several", inline(text_or_json), kind="string", expected=mixed),
-        make("6 unpivot, text, JSON where several, one constant", unpivot(text_or_json), kind="string", expected=mixed,
-             constants=ONE_CONSTANT, created=False),
-        make("6 cross join, text, JSON where several, one constant", cross(text_or_json), kind="string", expected=mixed,
-             constants=ONE_CONSTANT, created=False),
+        make(
+            "5 unpivot, two constants, partitioned by them",
+            unpivot(sql),
+            created=False,
+            partitioned_by="target_relation, invocation_id",
+        ),
+        make(
+            "6 unpivot, JSON text",
+            unpivot(json_cells),
+            kind="string",
+            expected=lambda texts: '["' + '","'.join(texts) + '"]',
+        ),
+        make("6 unpivot, text, JSON where several", unpivot(text_cell_sql), kind="string", expected=expected_text),
+        make("6 inline, text, JSON where several", inline(text_cell_sql), kind="string", expected=expected_text),
+        make(
+            "6 unpivot, text, JSON where several, one constant",
+            unpivot(text_cell_sql),
+            kind="string",
+            expected=expected_text,
+            constants=ONE_CONSTANT,
+            created=False,
+        ),
+        make(
+            "6 cross join, text, JSON where several, one constant",
+            cross(text_cell_sql),
+            kind="string",
+            expected=expected_text,
+            constants=ONE_CONSTANT,
+            created=False,
+        ),
         make("7 unpivot, texts converted once", unpivot(text_cells(engine), once, "target_pk")),
         make("7 inline, texts converted once", inline(text_cells(engine), once, "target_pk")),
         make("8 unpivot from gold without verbatim columns in the struct", unpivot(in_gold, "gold_pruned")),
@@ -646,12 +760,24 @@ def spark_cells(engine, rows):
         make("9 unpivot, no statistics", unpivot(sql), properties=statistics_none),
         make("9 inline, statistics of 3 columns", inline(sql), properties=statistics_few),
         casts,
-        make("12 unpivot, parquet dictionary off", unpivot(sql),
-             before=["set parquet.enable.dictionary=false"], after=["set parquet.enable.dictionary=true"]),
-        make("12 unpivot, zstd", unpivot(sql), before=["set spark.sql.parquet.compression.codec=zstd"],
-             after=["set spark.sql.parquet.compression.codec=snappy"]),
-        make("12 unpivot, lz4_raw", unpivot(sql), before=["set spark.sql.parquet.compression.codec=lz4_raw"],
-             after=["set spark.sql.parquet.compression.codec=snappy"]),
+        make(
+            "12 unpivot, parquet dictionary off",
+            unpivot(sql),
+            before=["set parquet.enable.dictionary=false"],
+            after=["set parquet.enable.dictionary=true"],
+        ),
+        make(
+            "12 unpivot, zstd",
+            unpivot(sql),
+            before=["set spark.sql.parquet.compression.codec=zstd"],
+            after=["set spark.sql.parquet.compression.codec=snappy"],
+        ),
+        make(
+            "12 unpivot, lz4_raw",
+            unpivot(sql),
+            before=["set spark.sql.parquet.compression.codec=lz4_raw"],
+            after=["set spark.sql.parquet.compression.codec=snappy"],
+        ),
     ]
 
 
@@ -663,24 +789,30 @@ def cell_candidates(engine, rows):
 def record_candidates(engine, rows):
     """One row per gold row: what capture `compact` would cost."""
     texts = engine.list_of([engine.as_text(column, "_lineage_source_values.") for column in SOURCE_COLUMNS])
-    columns = {name: engine.text for name in FEW_CONSTANTS}
+    columns = dict.fromkeys(FEW_CONSTANTS, engine.text)
     columns |= {"target_pk": engine.text, "source_values": engine.texts, "created_ts": "timestamp"}
     constants = ",\n".join(f"  {value} as {name}" for name, value in FEW_CONSTANTS.items())
-    shown = ("array_to_string(source_values, '|')" if engine.name == "duckdb" else "concat_ws('|', source_values)")
+    shown = "array_to_string(source_values, '|')" if engine.name == "duckdb" else "concat_ws('|', source_values)"
     sample = sample_order(SAMPLE)
-    return [Candidate(
-        "records",
-        "one row per gold row, list of texts",
-        [f"insert into record_lineage\nselect\n{constants},\n  order_id as target_pk,\n  {texts} as source_values,\n"
-         f"  {CREATED_TS} as created_ts\nfrom gold_struct"],
-        before=engine.empty_table("record_lineage", columns),
-        checks=[
-            ("select count(*) from record_lineage", rows),
-            (f"select {shown} from record_lineage where target_pk = '{sample['order_id']}'",
-             "|".join(sample[column] for column in SOURCE_COLUMNS)),
-        ],
-        sized="record_lineage",
-    )]
+    return [
+        Candidate(
+            "records",
+            "one row per gold row, list of texts",
+            [
+                f"insert into record_lineage\nselect\n{constants},\n  order_id as target_pk,\n  {texts} as source_values,\n"
+                f"  {CREATED_TS} as created_ts\nfrom gold_struct"
+            ],
+            before=engine.empty_table("record_lineage", columns),
+            checks=[
+                ("select count(*) from record_lineage", rows),
+                (
+                    f"select {shown} from record_lineage where target_pk = '{sample['order_id']}'",
+                    "|".join(sample[column] for column in SOURCE_COLUMNS),
+                ),
+            ],
+            sized="record_lineage",
+        )
+    ]
 
 
 # ---------------------------------------------------------------- rules and quarantine
@@ -761,9 +893,7 @@ def failed_rules(engine):
 
 def accepted(engine):
     """The same conditions and-ed: what must hold, NULL passing where SQL CHECK lets it pass."""
-    terms = [
-        f"(mapped.{name} is not null or {over_source(value)} is null)" for name, (value, _) in RULED_CASTS.items()
-    ]
+    terms = [f"(mapped.{name} is not null or {over_source(value)} is null)" for name, (value, _) in RULED_CASTS.items()]
     terms += [f"mapped.{name} is not null" for name in NOT_NULL]
     terms += [f"coalesce({predicate}, true)" for predicate in VALIDATIONS.values()]
     return "\n  and ".join(terms)
@@ -782,8 +912,10 @@ def source_value(engine, column):
 def ruled_gold(engine, source="mapped"):
     columns = ",\n".join(f"  mapped.{name}" for name in ruled_columns())
     struct = engine.struct_of({name: f"mapped.source__{name}" for name in SOURCE_COLUMNS})
-    return (f"select\n{columns},\n  {RUN_ID} as _lineage_run_id,\n  {INVOCATION_ID} as _lineage_invocation_id,\n"
-            f"  {engine.empty_list} as _lineage_warnings,\n  {struct} as _lineage_source_values\nfrom {source} as mapped")
+    return (
+        f"select\n{columns},\n  {RUN_ID} as _lineage_run_id,\n  {INVOCATION_ID} as _lineage_invocation_id,\n"
+        f"  {engine.empty_list} as _lineage_warnings,\n  {struct} as _lineage_source_values\nfrom {source} as mapped"
+    )
 
 
 def rejected_select(engine, reasons, source="mapped"):
@@ -798,17 +930,20 @@ def rejected_select(engine, reasons, source="mapped"):
     )
 
 
-def insert_after(engine, insert, steps, query):
-    """Both engines take `insert into … with …`."""
-    return f"{insert}\n{steps}\n{query}"
-
-
 def rejected_table(engine):
-    return engine.empty_table("rejected_record", {
-        "run_id": engine.text, "invocation_id": engine.text, "target_relation": engine.text,
-        "record_key": engine.text, "target_pk": engine.text, "failed_rules": engine.texts,
-        "mapped_values_json": engine.text, "source_values_json": engine.text,
-    })
+    return engine.empty_table(
+        "rejected_record",
+        {
+            "run_id": engine.text,
+            "invocation_id": engine.text,
+            "target_relation": engine.text,
+            "record_key": engine.text,
+            "target_pk": engine.text,
+            "failed_rules": engine.texts,
+            "mapped_values_json": engine.text,
+            "source_values_json": engine.text,
+        },
+    )
 
 
 def count_queries(engine, gold="gold_ruled"):
@@ -840,8 +975,11 @@ def count_statements(engine, form):
 def rule_candidates(engine, rows):
     steps = mapped_steps(engine)
     reasons = failed_rules(engine)
-    gold_create = "create or replace table gold_ruled as" if engine.name == "duckdb" else \
-        "create or replace table gold_ruled using delta as"
+    gold_create = (
+        "create or replace table gold_ruled as"
+        if engine.name == "duckdb"
+        else "create or replace table gold_ruled using delta as"
+    )
     insert = "insert into rejected_record"
     refused_rows = rows // REFUSED_SHARE
     filtered_rows = rows // FILTERED_SHARE
@@ -855,51 +993,87 @@ def rule_candidates(engine, rows):
         (f"select count(*) from rejected_record where {shown} = 'cast:amount_raw'", 2 * rows // 1000),
         (f"select count(*) from rejected_record where {shown} = 'amount_not_negative'", 4 * rows // 1000),
         (f"select count(*) from rejected_record where {shown} = 'status_known'", rows // 1000),
-        (f"select _lineage_source_values.customer_id from gold_ruled where order_id = '{sample['order_id']}'",
-         sample["customer_id"]),
+        (
+            f"select _lineage_source_values.customer_id from gold_ruled where order_id = '{sample['order_id']}'",
+            sample["customer_id"],
+        ),
     ]
     counted = count_statements(engine, "one scan for input and filtered")
     listed = f"select\n  mapped.*,\n  {reasons} as failed_rules\nfrom mapped"
 
     def make(name, timed, after=()):
-        return Candidate("rules", name, timed, before=rejected_table(engine),
-                         after=[*after, "drop table if exists gold_ruled"], checks=checks, baseline="plain_ruled")
+        return Candidate(
+            "rules",
+            name,
+            timed,
+            before=rejected_table(engine),
+            after=[*after, "drop table if exists gold_ruled"],
+            checks=checks,
+            baseline="plain_ruled",
+        )
 
     by_and = f"{gold_create}\n{steps}\n{ruled_gold(engine)}\nwhere {accepted(engine)}"
     by_length = f"{gold_create}\n{steps}\n{ruled_gold(engine)}\nwhere {engine.length(reasons)} = 0"
     rejected_by_or = f"{insert}\n{steps}\n{rejected_select(engine, reasons)}\nwhere {rejected(engine)}"
     rejected_by_length = (
         f"{insert}\n{steps},\njudged as (\n{listed}\n)\n{rejected_select(engine, 'mapped.failed_rules', 'judged')}\n"
-        f"where {engine.length('mapped.failed_rules')} > 0")
+        f"where {engine.length('mapped.failed_rules')} > 0"
+    )
     staged_gold = f"{gold_create}\n{ruled_gold(engine, 'staged')}\nwhere {engine.length('mapped.failed_rules')} = 0"
-    staged_rejected = (f"{insert}\n{rejected_select(engine, 'mapped.failed_rules', 'staged')}\n"
-                       f"where {engine.length('mapped.failed_rules')} > 0")
+    staged_rejected = (
+        f"{insert}\n{rejected_select(engine, 'mapped.failed_rules', 'staged')}\n"
+        f"where {engine.length('mapped.failed_rules')} > 0"
+    )
     staged = engine.create_temporary.format(table="staged", query=f"{steps}\n{listed}")
     candidates = [
-        make("0 gold alone, no rules, no filter (for the difference)", [
-            f"{gold_create}\n{mapped_steps(engine, filtered=False)}\n{ruled_gold(engine)}"]),
+        make(
+            "0 gold alone, no rules, no filter (for the difference)",
+            [f"{gold_create}\n{mapped_steps(engine, filtered=False)}\n{ruled_gold(engine)}"],
+        ),
         make("0 gold where accepted, and-ed booleans, no quarantine", [by_and]),
         make("0 gold where accepted, length of failed_rules, no quarantine", [by_length]),
         make("1 second pruned scan, and-ed / or-ed booleans, without counts", [by_and, rejected_by_or]),
         make("1 second pruned scan, and-ed / or-ed booleans, with counts", [by_and, rejected_by_or, *counted]),
         make("1 second pruned scan, length of failed_rules, with counts", [by_length, rejected_by_length, *counted]),
-        make("2 one pass into a staged table, with counts", [staged, staged_gold, staged_rejected, *counted],
-             after=["drop table staged"]),
+        make(
+            "2 one pass into a staged table, with counts",
+            [staged, staged_gold, staged_rejected, *counted],
+            after=["drop table staged"],
+        ),
     ]
     candidates[0].checks = [("select count(*) from gold_ruled", rows)]
     for candidate in candidates[1:3]:
         candidate.checks = checks[:1] + checks[-1:]
     if engine.name == "spark":
-        partitioned = (f"create or replace table staged using delta partitioned by (accepted) as\n{steps}\n"
-                       f"select judged.*, size(failed_rules) = 0 as accepted from (\n{listed}\n) as judged")
-        candidates.append(make("2 the same, staged partitioned by acceptance", [
-            partitioned,
-            staged_gold.replace("size(mapped.failed_rules) = 0", "mapped.accepted"),
-            staged_rejected.replace("size(mapped.failed_rules) > 0", "not mapped.accepted"),
-            *counted], after=["drop table staged"]))
-        candidates.append(make("2 the same, staged by cache table", [
-            f"cache table staged as\n{steps}\n{listed}", staged_gold, staged_rejected, *counted,
-            "uncache table staged"], after=["drop view if exists staged"]))
+        partitioned = (
+            f"create or replace table staged using delta partitioned by (accepted) as\n{steps}\n"
+            f"select judged.*, size(failed_rules) = 0 as accepted from (\n{listed}\n) as judged"
+        )
+        candidates.append(
+            make(
+                "2 the same, staged partitioned by acceptance",
+                [
+                    partitioned,
+                    staged_gold.replace("size(mapped.failed_rules) = 0", "mapped.accepted"),
+                    staged_rejected.replace("size(mapped.failed_rules) > 0", "not mapped.accepted"),
+                    *counted,
+                ],
+                after=["drop table staged"],
+            )
+        )
+        candidates.append(
+            make(
+                "2 the same, staged by cache table",
+                [
+                    f"cache table staged as\n{steps}\n{listed}",
+                    staged_gold,
+                    staged_rejected,
+                    *counted,
+                    "uncache table staged",
+                ],
+                after=["drop view if exists staged"],
+            )
+        )
     return candidates
 
 
@@ -907,8 +1081,14 @@ def count_candidates(engine, rows):
     before = rejected_table(engine)
     expected = rows // FILTERED_SHARE
     return [
-        Candidate("counts", form, [each.replace("gold_ruled", "gold_struct") for each in count_statements(engine, form)], before=before, baseline="plain_ruled",
-                  checks=[(count_queries(engine)["filtered"], expected)])
+        Candidate(
+            "counts",
+            form,
+            [each.replace("gold_ruled", "gold_struct") for each in count_statements(engine, form)],
+            before=before,
+            baseline="plain_ruled",
+            checks=[(count_queries(engine)["filtered"], expected)],
+        )
         for form in ("separate queries", "one statement with subqueries", "one scan for input and filtered")
     ]
 
@@ -921,14 +1101,19 @@ def whole_candidates(engine, rows):
         lists = cells(engine, sources=sources)
         texts = cells(engine, sources=sources, values=lambda texts: text_or_json(engine, texts))
         create = engine.create.format(table="gold_whole", query=gold_query(engine, sources or SOURCE_COLUMNS))
+        least = {"constants": ONE_CONSTANT, "created": False}
+        compressed = {"kind": "string", "expected": expected_text}
         if engine.name == "duckdb":
-            compressed = {"kind": COMPRESSED, "key_kind": COMPRESSED}
-        else:
-            compressed = {"kind": "string"}
+            compressed |= {"kind": COMPRESSED, "key_kind": COMPRESSED}
         shapes = [
             ("lists, 2 constants and created_ts", lists, {}),
-            ("texts, one constant", texts,
-             compressed | {"expected": expected_text, "constants": ONE_CONSTANT, "created": False}),
+            ("lists, one constant, positions", dict(enumerate(lists.values())), least | {"positions": True}),
+            ("texts, one constant", texts, least | compressed),
+            (
+                "texts, one constant, positions",
+                dict(enumerate(texts.values())),
+                least | compressed | {"positions": True},
+            ),
         ]
         for name, cell_sql, options in shapes:
             cell = cell_candidate(engine, rows, f"{struct}; {name}", exploded(engine, cell_sql), **options)
@@ -942,33 +1127,20 @@ def whole_candidates(engine, rows):
     return candidates
 
 
-def text_or_json(engine, texts):
-    """The value itself where there is one source column, else a JSON list of the values."""
-    if len(texts) == 1:
-        return texts[0]
-    if engine.name == "duckdb":
-        return f"cast(json_array({', '.join(texts)}) as varchar)"
-    return f"to_json(array({', '.join(texts)}))"
-
-
-def expected_text(texts):
-    return texts[0] if len(texts) == 1 else '["' + '","'.join(texts) + '"]'
-
-
 def exploded(engine, cell_sql, source="gold_whole"):
-    """The winning form of each engine."""
+    """The form that is taken on each engine; the keys of `cell_sql` are target columns or their positions."""
+    keys = [str(key) if isinstance(key, int) else f"'{key}'" for key in cell_sql]
+    values = list(cell_sql.values())
     if engine.name == "duckdb":
-        targets = ", ".join(f"'{target}'" for target in cell_sql)
-        values = ",\n    ".join(cell_sql.values())
+        listed = ",\n    ".join(values)
         return (
-            f"select\n  order_id as target_pk,\n  unnest([{targets}]) as target_column,\n"
-            f"  unnest([\n    {values}\n  ]) as source_values\nfrom {source}"
+            f"select\n  order_id as target_pk,\n  unnest([{', '.join(keys)}]) as target_column,\n"
+            f"  unnest([\n    {listed}\n  ]) as source_values\nfrom {source}"
         )
-    listed = ",\n    ".join(f"{value} as `{target}`" for target, value in cell_sql.items())
-    names = ", ".join(f"`{target}`" for target in cell_sql)
+    structs = ",\n    ".join(f"struct({key}, {value})" for key, value in zip(keys, values, strict=True))
     return (
-        f"select target_pk, target_column, source_values from (\n  select\n    order_id as target_pk,\n    {listed}\n"
-        f"  from {source}\n)\nunpivot include nulls (source_values for target_column in ({names}))"
+        f"select order_id as target_pk, target_column, source_values from {source}\n"
+        f"lateral view inline(array(\n    {structs}\n  )) cell as target_column, source_values"
     )
 
 
@@ -1040,7 +1212,9 @@ def run_shapes(engine, arguments):
     for statement in baselines.values():
         engine.run(statement)
     print(f"\n{engine.name}, {rows:,} rows, {arguments.rounds} rounds, {arguments.threads} threads\n")
-    print("| group | candidate | ratio to plain CTAS, median | range | of processor time | plain, candidate | bytes per gold row |")
+    print(
+        "| group | candidate | ratio to plain CTAS, median | range | of processor time | plain, candidate | bytes per gold row |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for group, build in GROUPS.items():
         if arguments.only and group not in arguments.only:
@@ -1061,6 +1235,7 @@ def run_shapes(engine, arguments):
 
 
 # ---------------------------------------------------------------- conflicts on Delta
+CONFLICT_THREADS = 8
 NEW_LOG = ["drop table if exists log", "create table log (number bigint, note string) using delta"]
 STARTED_LOG = [*NEW_LOG, "insert into log values (0, 'x')"]
 APPEND = "insert into log values ({number}, 'x')"
@@ -1068,7 +1243,11 @@ APPEND = "insert into log values ({number}, 'x')"
 # What is tried: title, statements that prepare each repeat, statements of which the threads send one each, in turns.
 CONFLICTS = [
     ("blind append", NEW_LOG, [APPEND]),
-    ("append that reads another table", NEW_LOG, ["insert into log select id, 'x' from upstream where id % 8 = {number}"]),
+    (
+        "append that reads another table",
+        NEW_LOG,
+        ["insert into log select id, 'x' from upstream where id % 8 = {number}"],
+    ),
     (
         "append that reads another table, beside appends to that one",
         [*NEW_LOG, "create or replace table growing using delta as select id from upstream"],
@@ -1114,14 +1293,21 @@ CONFLICTS = [
         ["delete from log where number = {number}"],
     ),
     ("blind append beside queries of the table", NEW_LOG, [APPEND, "select count(*) from log"]),
-    ("blind append beside deletes of other rows", STARTED_LOG, [APPEND, "delete from log where number = 1000 + {number}"]),
+    (
+        "blind append beside deletes of other rows",
+        STARTED_LOG,
+        [APPEND, "delete from log where number = 1000 + {number}"],
+    ),
     (
         "blind append beside alter table set tblproperties",
         NEW_LOG,
         [APPEND, "alter table log set tblproperties ('p{number}' = '1')"],
     ),
-    ("blind append beside alter table add columns", NEW_LOG,
-     ["insert into log (number, note) values ({number}, 'x')", "alter table log add columns (c{number} string)"]),
+    (
+        "blind append beside alter table add columns",
+        NEW_LOG,
+        ["insert into log (number, note) values ({number}, 'x')", "alter table log add columns (c{number} string)"],
+    ),
 ]
 
 
@@ -1148,7 +1334,7 @@ def sent_at_once(engine, statements, threads):
         return list(pool.map(send, range(threads)))
 
 
-def run_conflicts(engine, repeats, names, threads=8):
+def run_conflicts(engine, repeats, names, threads=CONFLICT_THREADS):
     engine.run("create or replace table upstream using delta as select id from range(100000)")
     print(f"| {threads} threads at once, {repeats} times | pass | errors |\n| --- | --- | --- |", flush=True)
     for title, prepare, statements in CONFLICTS:
@@ -1184,7 +1370,7 @@ def main():
         elif arguments.engine == "spark":
             run_shapes(Spark(directory, arguments.threads, arguments.conf), arguments)
         else:
-            run_conflicts(Spark(directory, 8, arguments.conf), arguments.rounds, arguments.name)
+            run_conflicts(Spark(directory, CONFLICT_THREADS, arguments.conf), arguments.rounds, arguments.name)
 
 
 if __name__ == "__main__":

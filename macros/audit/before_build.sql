@@ -31,11 +31,14 @@
   {% do return('insert into ' ~ lineage_audit._store('config_version') ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ selects | join('\nunion all\n')) %}
 {% endmacro %}
 
-{#- A source that has no versions is read once, here; every later statement reads the copy. -#}
+{#- A source that has no versions is read once, here; every later statement reads the copy. Where the transaction is the
+    snapshot it begins here, if no other hook begins it: dbt-duckdb would read the source of an incremental model before. -#}
 {% macro _stage_source_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan or not plan.staged %}
+  {% if not plan %}
     {% do return('') %}
+  {% elif not plan.staged %}
+    {% do return(lineage_audit.begin_snapshot() if plan.incremental and not plan.new_fields and not plan.history.dead else '') %}
   {% endif %}
   {% set bounds = [lineage_audit._newer_than_mark(plan)] if plan.watermark and plan.watermark['from'] is not none else [] %}
   {% do return(lineage_audit.create_staged_source(

@@ -41,7 +41,7 @@
     {% endfor %}
   {% endif %}
   {% if not found %}
-    {% for name in modules.re.findall('(?:source column|Referenced column|with name|cannot resolve) ["`\']?([^"`\'\\s]+)', message) %}
+    {% for name in modules.re.findall('(?:source column|Referenced column|with name|cannot resolve|routine) ["`\']?([^"`\'\\s]+)', message) %}
       {% for column in computed %}
         {% if modules.re.search('(?<![A-Za-z0-9_])' ~ modules.re.escape(name) ~ '(?![A-Za-z0-9_])', column.expression) and column not in found %}
           {% do found.append(column) %}

@@ -16,10 +16,25 @@
   {% do return(columns) %}
 {% endmacro %}
 
+{#- Spark writes a struct of more than 25 fields as `struct<a:int,… 5 more fields>`; such types are asked for once more. -#}
 {% macro spark__columns_of(relation) %}
   {% set columns = [] %}
+  {% set abridged = [] %}
   {% for column in adapter.get_columns_in_relation(relation) %}
     {% do columns.append({'name': column.name, 'type': column.dtype}) %}
+    {% if ' more fields' in column.dtype %}
+      {% do abridged.append(columns | last) %}
+    {% endif %}
   {% endfor %}
+  {% if abridged %}
+    {% set items = [] %}
+    {% for column in abridged %}
+      {% do items.append('typeof(any_value(' ~ lineage_audit.quote_name(column.name) ~ '))') %}
+    {% endfor %}
+    {% set types = run_query('select\n  ' ~ items | join(',\n  ') ~ '\nfrom ' ~ relation ~ '\nwhere false').rows[0] %}
+    {% for column in abridged %}
+      {% do column.update({'type': types[loop.index0]}) %}
+    {% endfor %}
+  {% endif %}
   {% do return(columns) %}
 {% endmacro %}

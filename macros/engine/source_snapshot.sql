@@ -27,3 +27,20 @@
   ) %}
   {% do return({'sql': staged | string, 'staged': staged}) %}
 {% endmacro %}
+
+{#- A statement that begins the transaction in which a run reads one state of its source; empty where none does. -#}
+{% macro begin_snapshot() %}
+  {% do return(adapter.dispatch('begin_snapshot', 'lineage_audit')()) %}
+{% endmacro %}
+
+{% macro default__begin_snapshot() %}
+  {% do return(lineage_audit._unsupported('begin_snapshot')) %}
+{% endmacro %}
+
+{% macro duckdb__begin_snapshot() %}
+  {% do return('select 1 as transaction_begins') %}
+{% endmacro %}
+
+{% macro spark__begin_snapshot() %}
+  {% do return('') %}
+{% endmacro %}

@@ -165,7 +165,7 @@
     after than before. -#}
 {% macro _cast_failed(column) %}
   {% set given = column.value ~ ' is not null' %}
-  {% set nulls_before = lineage_audit.nulls_within(column.value) %}
+  {% set nulls_before = lineage_audit.nulls_within(column.value, column.get('from_text')) %}
   {% if column.default_expression %}
     {% set given = '(' ~ given ~ ' or ' ~ column.default ~ ' is not null)' %}
     {% set nulls_before = 'coalesce(' ~ nulls_before ~ ', ' ~ lineage_audit.nulls_within(column.default) ~ ')' %}

@@ -97,6 +97,7 @@
     'type': row.data_type or (source_types[0] if not written else none),
     'identity': not written and not casts and not rules.default,
     'can_fail': can_fail,
+    'from_text': not written and source_types and lineage_audit._is_text_type(source_types[0] or ''),
     'nested': can_fail and lineage_audit._is_nested_type(row.data_type),
     'required': is_key or not lineage_audit._is_true(row.nullable, true),
     'is_key': is_key, 'mark': mark.name,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
+
+import yaml
 
 # The columns that the contract fixes, in its order; more may follow them.
 COLUMN_LINEAGE_COLUMNS = [
@@ -101,3 +105,23 @@ def counts(project, target_table: str) -> list[tuple]:
         f"from {project.schema}_audit.ingestion_run where target_table = '{target_table}' order by run_start_ts"
     )
     return [tuple(row.values()) for row in rows]
+
+
+@contextlib.contextmanager
+def session_zone(project, zone: str) -> Iterator[None]:
+    """The session's time zone for a while: the profile's on DuckDB, the running session's on Spark."""
+
+    def switch(to: str) -> None:
+        if project.engine == "spark":
+            project.spark.conf.set("spark.sql.session.timeZone", to)
+            return
+        path = project.workspace / "profiles.yml"
+        profile = yaml.safe_load(path.read_text())
+        profile[project.profile]["outputs"]["duckdb"]["settings"]["TimeZone"] = to
+        project.write_file(path, yaml.safe_dump(profile))
+
+    switch(zone)
+    try:
+        yield
+    finally:
+        switch("UTC")

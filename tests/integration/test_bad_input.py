@@ -14,7 +14,9 @@ ORDERS = [{"order_id": "o1", "amount": 10, "currency": "EUR", "loaded_at": "2024
 
 
 def mapped(endpoint: str = "shop", arguments: str = "", config: str = "materialized='table'") -> str:
-    return f"{{{{ config({config}) }}}}{{{{ lineage_audit.mapped_model('{endpoint}', source=ref('orders'){arguments}) }}}}"
+    return (
+        f"{{{{ config({config}) }}}}{{{{ lineage_audit.mapped_model('{endpoint}', source=ref('orders'){arguments}) }}}}"
+    )
 
 
 MODELS = {
@@ -62,7 +64,14 @@ FIELD_MAPPING = [
     *rows(
         "rows_at_fault",
         column("order_id", "order_idd", is_primary_key=True, column_position=1),
-        column("amount", data_type="integr", nullable="maybe", sensitivity="secret", target_layer="golden", column_position=2),
+        column(
+            "amount",
+            data_type="integr",
+            nullable="maybe",
+            sensitivity="secret",
+            target_layer="golden",
+            column_position=2,
+        ),
         column("AMOUNT", "amount", column_position=3),
         column(None, "amount", column_position=4),
         column("_lineage_note", "currency", column_position=5),
@@ -210,7 +219,9 @@ def bad(make_project, engine):
     # Gold as some earlier run may have left it.
     project.execute(
         f"create schema if not exists {project.schema}",
-        f"create table {project.schema}.rows_at_fault" + (" using delta" if engine == "spark" else "") + " as select 'kept' as word",
+        f"create table {project.schema}.rows_at_fault"
+        + (" using delta" if engine == "spark" else "")
+        + " as select 'kept' as word",
     )
     run = project.dbt("build", check=False)
     return SimpleNamespace(project=project, run=run, store=f"{project.schema}_audit")
@@ -232,7 +243,11 @@ def problems_in(message: str) -> tuple[str, list[str]]:
 
 def expected(project, model: str) -> list[str]:
     values = (
-        {"orders": f'"warehouse"."{project.schema}"."orders"', "type": "integer, integral, uinteger", "integer": "INTEGER"}
+        {
+            "orders": f'"warehouse"."{project.schema}"."orders"',
+            "type": "integer, integral, uinteger",
+            "integer": "INTEGER",
+        }
         if project.engine == "duckdb"
         else {"orders": f"{project.schema}.orders", "type": "integer, int, interval", "integer": "int"}
     )

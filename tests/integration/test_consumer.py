@@ -35,9 +35,8 @@ MODELS = {
     "silver_orders": "{{ config(materialized='table') }} select * from {{ ref('bronze_orders_raw') }}",
     "gold_orders": "{{ config(materialized='table', alias='orders_served', schema='marts', tags=['nightly'],"
     " meta={'owner': 'sales', 'lineage_depth': 2},"
-    f" pre_hook=\"{REMEMBER % ('before', '{{ ref(' + chr(39) + 'silver_orders' + chr(39) + ') }}')}\","
-    f" post_hook=\"{REMEMBER % ('after', '{{ this }}')}\") }}}}"
-    + MAPPED,
+    f' pre_hook="{REMEMBER % ("before", "{{ ref(" + chr(39) + "silver_orders" + chr(39) + ") }}")}",'
+    f' post_hook="{REMEMBER % ("after", "{{ this }}")}") }}}}' + MAPPED,
     "orders_api": "{{ lineage_audit.serving_view(ref('gold_orders')) }}",
     "agreed_orders": MAPPED,
     "growing_orders": INCREMENTAL,
@@ -53,7 +52,13 @@ SCHEMA_NAMES = """
 def mapping(target_table: str, endpoint: str = "orders") -> list[dict]:
     common = {"endpoint_name": endpoint, "target_table": target_table, "source_table": "silver_orders"}
     return [
-        {**common, "target_column": "order_id", "source_columns": "order_id", "is_primary_key": True, "column_position": 1},
+        {
+            **common,
+            "target_column": "order_id",
+            "source_columns": "order_id",
+            "is_primary_key": True,
+            "column_position": 1,
+        },
         {
             **common,
             "target_column": "amount",
@@ -171,16 +176,15 @@ def consumer(make_project, engine):
     )
 
 
-def gold_rows(consumer, relation: str) -> list[tuple]:
+def gold_rows(project, relation: str) -> list[tuple]:
     rows = consumer.project.query(
-        f"select order_id, cast(amount as {TEXT[consumer.project.engine]}) as amount"
-        f" from {relation} order by order_id"
+        f"select order_id, cast(amount as {TEXT[project.engine]}) as amount from {relation} order by order_id"
     )
     return [tuple(row.values()) for row in rows]
 
 
 def test_alias_schema_and_schema_names_of_the_project(consumer):
-    assert gold_rows(consumer, f"{consumer.marts}.orders_served") == GOLD
+    assert gold_rows(consumer.project, f"{consumer.marts}.orders_served") == GOLD
     run = consumer.project.query(
         f"select target_relation, status, input_record_count, filtered_record_count, rejected_record_count,"
         f" output_record_count from {consumer.store}.ingestion_run where target_table = 'gold_orders'"
@@ -221,7 +225,7 @@ def test_meta_tags_and_hooks_are_the_users_and_ours(consumer):
 
 def test_enforced_contract(consumer):
     assert consumer.build.statuses["agreed_orders"] == "success"
-    assert gold_rows(consumer, f"{consumer.schema}.agreed_orders") == GOLD
+    assert gold_rows(consumer.project, f"{consumer.schema}.agreed_orders") == GOLD
     assert consumer.project.manifest["nodes"]["model.consumer.agreed_orders"]["contract"]["enforced"]
 
 
@@ -246,7 +250,11 @@ def test_lineage_of_a_consumers_model(consumer):
 
 def test_sample_of_the_package_is_off(consumer):
     nodes = consumer.project.manifest["nodes"].values()
-    of_package = {node["name"] for node in nodes if node["package_name"] == "lineage_audit"}
+    of_package = {
+        node["name"]
+        for node in nodes
+        if node["package_name"] == "lineage_audit" and node["resource_type"] in ("model", "seed", "snapshot")
+    }
     assert of_package == {"ingestion_run", "quarantine", "column_lineage"}
     assert not any(
         each["package_name"] == "lineage_audit"
@@ -258,8 +266,14 @@ def test_sample_of_the_package_is_off(consumer):
 def test_schema_change_grows_the_table_and_its_struct(consumer):
     """A new mapping row: its column is added as on_schema_change says, its source column whatever that says."""
     project = consumer.project
-    added = {**mapping("growing_orders")[0], "target_column": "tested", "source_columns": "is_test", "is_primary_key": False,
-             "transform_expr": "not is_test", "column_position": 3}  # fmt: skip
+    added = {
+        **mapping("growing_orders")[0],
+        "target_column": "tested",
+        "source_columns": "is_test",
+        "is_primary_key": False,
+        "data_type": TEXT[project.engine],
+        "column_position": 3,
+    }
     text = (project.directory / "seeds/field_mapping.csv").read_text()
     try:
         project.write(
@@ -276,14 +290,16 @@ def test_schema_change_grows_the_table_and_its_struct(consumer):
     assert [(row["order_id"], row["tested"], row["struct_values"]) for row in rows] == [
         (1, None, {"amount": "10.50", "is_test": None}),
         (5, None, {"amount": "30", "is_test": None}),
-        (6, True, {"amount": "60", "is_test": False}),
+        (6, "false", {"amount": "60", "is_test": False}),
     ]
 
 
 # --- dbt's commands and flags, on DuckDB: they are dbt's own, whatever the engine -----------------------------------
 
 TWELVE = [f"copy_{number:02d}" for number in range(1, 13)]
-ORDERS_MAPPED = "{{ config(materialized='table') }}{{ lineage_audit.mapped_model('orders', source=ref('silver_orders')) }}"
+ORDERS_MAPPED = (
+    "{{ config(materialized='table') }}{{ lineage_audit.mapped_model('orders', source=ref('silver_orders')) }}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +334,7 @@ def commands(make_project):
         compiled=compiled,
         unseeded=unseeded,
         build=build,
+        gold={model: gold_rows(project, f"{project.schema}.{model}") for model in TWELVE},
         state=state,
     )
 
@@ -362,13 +379,12 @@ def test_run_without_its_source_names_it(commands):
 
 
 def test_twelve_models_in_eight_threads(commands):
-    for model in TWELVE:
-        assert commands.build.statuses[model] == "success"
-        assert gold_rows(commands, f"{commands.schema}.{model}") == GOLD
+    assert {model: commands.build.statuses[model] for model in TWELVE} == dict.fromkeys(TWELVE, "success")
+    assert commands.gold == dict.fromkeys(TWELVE, GOLD)
     cells = commands.project.query(
         f"select target_table, count(*) as cells from {commands.store}.column_lineage"
-        f" where invocation_id = (select min(invocation_id) from {commands.store}.run_event where event_type = 'SUCCESS')"
-        " group by target_table order by target_table"
+        f" where invocation_id = (select arg_min(invocation_id, event_ts) from {commands.store}.run_event"
+        " where event_type = 'SUCCESS') group by target_table order by target_table"
     )
     assert [tuple(row.values()) for row in cells] == [(model, 4) for model in TWELVE]
 
@@ -387,7 +403,7 @@ def test_full_refresh_touches_no_table_of_the_store(commands):
 
 def test_empty_reads_the_config_whole_and_no_data(commands):
     commands.project.dbt("run", "--empty", "--select", "copy_03")
-    assert gold_rows(commands, f"{commands.schema}.copy_03") == []
+    assert gold_rows(commands.project, f"{commands.schema}.copy_03") == []
     assert counts(last_run(commands, "copy_03")) == ("SUCCESS", 0, 0, 0, 0)
 
 
@@ -398,7 +414,7 @@ def test_defer_takes_config_and_source_from_the_other_target(commands):
         "run", "--select", "copy_04", "package:lineage_audit",
         "--target", "second", "--defer", "--state", str(commands.state),
     )  # fmt: skip
-    assert gold_rows(commands, f"{project.schema}_second.copy_04") == GOLD
+    assert gold_rows(commands.project, f"{project.schema}_second.copy_04") == GOLD
     run = last_run(commands, "copy_04", f"{project.schema}_second_audit")
     assert counts(run) == ("SUCCESS", 5, 1, 2, 2)
     assert run["target_relation"].endswith(f"{project.schema}_second.copy_04")
@@ -456,6 +472,32 @@ def test_config_tables_may_be_models(make_project):
     assert unbuilt.statuses["gold"] == "success"
 
 
+def test_gold_and_store_in_a_database_of_their_own(make_project):
+    """DuckDB writes to one database per transaction, so the store goes with gold; seeds and source stay where they are."""
+    project = make_project(
+        "duckdb",
+        models={"gold": ORDERS_MAPPED.replace("silver_orders", "bronze_orders_raw")},
+        seeds={"bronze_orders_raw": BRONZE},
+        api_endpoints=[{"endpoint_name": "orders"}],
+        field_mapping=mapping("gold"),
+        business_rules=BUSINESS_RULES,
+        config={"models": {"consumer": {"+database": "served"}}, "vars": {"lineage_audit_database": "served"}},
+    )
+    project.output["attach"] = [{"path": str(project.workspace / "served.duckdb"), "alias": "served"}]
+    project._write_profile()
+    project.dbt("build")
+    with project.connect() as connection:
+        connection.execute(f"attach '{project.workspace / 'served.duckdb'}' as served")
+        gold = connection.execute(
+            f"select order_id, cast(amount as varchar) from served.{project.schema}.gold order by order_id"
+        ).fetchall()
+        (run,) = connection.execute(
+            f"select target_relation, status, output_record_count from served.{project.schema}_audit.ingestion_run"
+        ).fetchall()
+    assert gold == GOLD
+    assert run == (f"served.{project.schema}.gold", "SUCCESS", 2)
+
+
 # --- dbt-spark's own seed loader -------------------------------------------------------------------------------------
 
 
@@ -464,21 +506,32 @@ def test_seeds_loaded_without_the_dispatch_entry_name_it(make_project):
     """dbt-spark writes the text None for an empty cell. Nothing would tell a user why, but for the package."""
     project = make_project(
         "spark",
-        models={"gold": "{{ config(materialized='table') }}{{ lineage_audit.mapped_model('orders', source=ref('orders')) }}"},
+        models={
+            "gold": "{{ config(materialized='table') }}{{ lineage_audit.mapped_model('orders', source=ref('orders')) }}"
+        },
         seeds={"orders": [{"order_id": 1}]},
         api_endpoints=[{"endpoint_name": "orders", "source_system": "Shop"}],
         field_mapping=[
-            {"endpoint_name": "orders", "target_table": "gold", "target_column": name, "source_columns": "order_id",
-             "description": description, "is_primary_key": name == "order_id"}
+            {
+                "endpoint_name": "orders",
+                "target_table": "gold",
+                "target_column": name,
+                "source_columns": "order_id",
+                "description": description,
+                "is_primary_key": name == "order_id",
+            }
             for name, description in (("order_id", "The key."), ("copy", None))
-        ],  # fmt: skip
+        ],
         business_rules=[],
         config={"dispatch": []},
     )
     run = project.dbt("build", check=False)
     assert run.statuses["gold"] == "error"
     message = " ".join(run.nodes["gold"].message.split())
-    assert "field_mapping · column description: holds the text None: dbt-spark's own seed loader writes it for an empty cell." in message
+    assert (
+        "field_mapping · column description: holds the text None: dbt-spark's own seed loader writes it for an empty cell."
+        in message
+    )
     assert (
         "Add to dbt_project.yml «dispatch: [{macro_namespace: dbt, search_order: [consumer, lineage_audit, dbt]}]»"
         " and run dbt seed --full-refresh again."

@@ -124,7 +124,12 @@ def audited(make_project, engine):
         seeds={"orders": ORDERS, "payments": PAYMENTS},
         api_endpoints=[{"endpoint_name": "shop", "source_system": "ShopService"}],
         field_mapping=[
-            {**row, "transform_expr": FAILING_EXPRESSION[engine] if row.get("transform_expr") == "{failing}" else row.get("transform_expr")}
+            {
+                **row,
+                "transform_expr": FAILING_EXPRESSION[engine]
+                if row.get("transform_expr") == "{failing}"
+                else row.get("transform_expr"),
+            }
             for row in FIELD_MAPPING
         ],
         business_rules=BUSINESS_RULES,
@@ -160,7 +165,7 @@ def killed_run(store: str) -> str:
     """The STARTED of a run that was killed, as `accepted` wrote it last under another name."""
     return f"""
 insert into {store}.run_event (event_type, event_ts, run_id, invocation_id, target_relation, target_table)
-select event_type, max(event_ts) + interval '1' second, 'killed', 'killed', target_relation, target_table
+select event_type, max(event_ts) + interval 1 millisecond, 'killed', 'killed', target_relation, target_table
 from {store}.run_event
 where event_type = 'STARTED' and target_table = 'accepted'
 group by event_type, target_relation, target_table
@@ -271,9 +276,10 @@ def test_hook_that_fails_after_success_does_not_undo_it(audited):
     assert (run["status"], run["input_record_count"], run["output_record_count"]) == ("SUCCESS", 4, 3)
     assert "no_such_column" in run["error_message"]
     assert audited.project.value(f"select count(*) from {audited.project.schema}.late_hook") == 3
-    assert audited.project.value(
-        f"select count(*) from {audited.store}.column_lineage where target_table = 'late_hook'"
-    ) == 6
+    assert (
+        audited.project.value(f"select count(*) from {audited.store}.column_lineage where target_table = 'late_hook'")
+        == 6
+    )
 
 
 # --- successes -----------------------------------------------------------------------------------------------
@@ -447,7 +453,9 @@ def test_nothing_is_written_by_other_commands(audited):
         commands += [("seed",), ("test",), ("compile",), ("ls",), ("show", "--select", "accepted")]
     for command in commands:
         done = project.dbt(*command, vars=LATER)
-        assert not [each.sql for each in done.statements if f"{project.schema}_audit" in each.sql and is_write(each.sql)]
+        assert not [
+            each.sql for each in done.statements if f"{project.schema}_audit" in each.sql and is_write(each.sql)
+        ]
     assert project.query(count) == before
 
 

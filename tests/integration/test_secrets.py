@@ -28,7 +28,9 @@ COLUMNS = {
 }
 
 MODEL = "{{ lineage_audit.mapped_model('crm', source=source('raw', 'customers')) }}"
-MODELS = dict.fromkeys(["customers", "customer_regions", "failing", "keyless", "masked_key", "masked_by_another"], MODEL)
+MODELS = dict.fromkeys(
+    ["customers", "customer_regions", "failing", "keyless", "masked_key", "masked_by_another"], MODEL
+)
 
 
 def column(target_table: str, name: str, sensitivity: str | None = None, **more) -> dict:
@@ -62,7 +64,9 @@ FIELD_MAPPING = [
     column("keyless", "customer_id", "hash", is_primary_key=True),
     column("masked_key", "customer_id", "mask", is_primary_key=True),
     column("masked_by_another", "customer_id", is_primary_key=True),
-    column("masked_by_another", "label", "mask", source_columns="customer_id|city", transform_expr="customer_id || city"),
+    column(
+        "masked_by_another", "label", "mask", source_columns="customer_id|city", transform_expr="customer_id || city"
+    ),
 ]
 
 # dbt-spark switches off Spark's ANSI mode, in which a cast would fail.
@@ -113,7 +117,12 @@ def sensitive(make_project, engine):
         },
         api_endpoints=[{"endpoint_name": "crm"}],
         field_mapping=[
-            {**row, "transform_expr": FAILING_EXPRESSION[engine] if row.get("transform_expr") == "{failing}" else row.get("transform_expr")}
+            {
+                **row,
+                "transform_expr": FAILING_EXPRESSION[engine]
+                if row.get("transform_expr") == "{failing}"
+                else row.get("transform_expr"),
+            }
             for row in FIELD_MAPPING
         ],
         business_rules=BUSINESS_RULES,
@@ -134,7 +143,9 @@ def sensitive(make_project, engine):
         f"insert into {source} values {rows}",
     )
     project.dbt("seed")
-    built = project.dbt("run", "--select", "package:lineage_audit", "customers", "customer_regions", "failing", check=False)
+    built = project.dbt(
+        "run", "--select", "package:lineage_audit", "customers", "customer_regions", "failing", check=False
+    )
     (project.target / "run_results.json").rename(project.target / "first_run_results.json")
     # Eve's record is taken by the next run: its closing is written, too.
     project.execute(f"update {source} set salary = 98765.43 where city = 'Rome'")
@@ -365,9 +376,7 @@ def refused(sensitive, invocation, *models: str) -> None:
         assert not [sql for sql in invocation.statements_of(model) if is_write(sql)]
 
 
-NO_KEY = (
-    "field_mapping · crm / keyless / customer_id: sensitivity is hash, and there is no key to hash with, or an empty one."
-)
+NO_KEY = "field_mapping · crm / keyless / customer_id: sensitivity is hash, and there is no key to hash with, or an empty one."
 
 
 def test_no_key_and_masked_keys_are_config_errors(sensitive, monkeypatch):
@@ -391,7 +400,9 @@ def test_engine_is_asked_for_the_key_once_per_invocation(sensitive):
 
     assert 1 <= len(asked(sensitive.again)) <= 2  # two models at once may each ask
     if sensitive.project.engine == "duckdb":
-        assert len(asked(sensitive.project.dbt("run", "--select", "customers", "customer_regions", "--threads", "1"))) == 1
+        assert (
+            len(asked(sensitive.project.dbt("run", "--select", "customers", "customer_regions", "--threads", "1"))) == 1
+        )
         assert not asked(sensitive.project.dbt("compile", "--select", "customers"))
         assert not asked(sensitive.project.dbt("run", "--select", "masked_by_another", check=False))
 
@@ -401,7 +412,10 @@ def test_profile_that_hands_on_no_key(make_project, engine):
     """Without the profile's setting the variable is NULL; with an empty environment variable it is empty."""
     project = make_project(
         engine,
-        models={"keyless": "{{ config(materialized='table') }}" + MODEL.replace("source('raw', 'customers')", "ref('people')")},
+        models={
+            "keyless": "{{ config(materialized='table') }}"
+            + MODEL.replace("source('raw', 'customers')", "ref('people')")
+        },
         seeds={"people": [{"customer_id": "c1"}]},
         api_endpoints=[{"endpoint_name": "crm"}],
         field_mapping=[column("keyless", "customer_id", "hash", is_primary_key=True)],

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
-from mapped_cases import counts, create_source, mapped_columns, quoted, rule, source_properties, table_of
+from mapped_cases import counts, create_source, mapped_columns, quoted, rule, session_zone, source_properties, table_of
 
 ZONE = "America/New_York"  # 2024-11-03 05:30 and 06:30 in UTC are both 01:30 there
 
@@ -264,7 +263,7 @@ def project(make_project, engine):
     )
     rows = [[str(place + 1), *[f"sql:{given[place]}" for _, given, _ in values.values()]] for place in range(3)]
     types = {"id": "string", **{name: kind for name, (kind, _, _) in values.items()}}
-    with _session_zone(project, ZONE):
+    with session_zone(project, ZONE):
         create_source(project, "typed", types, [*rows, ["4", *[None] * len(values)]])
         create_source(
             project,
@@ -298,28 +297,6 @@ def project(make_project, engine):
         )  # fmt: skip
         project.dbt("build", "--exclude-resource-type", "test")
     return project
-
-
-class _session_zone:  # noqa: N801 - reads as a function
-    """The session's time zone for a while: the profile's on DuckDB, the running session's on Spark."""
-
-    def __init__(self, project, zone: str):
-        self.project, self.zone = project, zone
-
-    def _set(self, zone: str) -> None:
-        if self.project.engine == "spark":
-            self.project.spark.conf.set("spark.sql.session.timeZone", zone)
-            return
-        path = self.project.workspace / "profiles.yml"
-        profile = yaml.safe_load(path.read_text())
-        profile[self.project.profile]["outputs"]["duckdb"]["settings"]["TimeZone"] = zone
-        self.project.write_file(path, yaml.safe_dump(profile))
-
-    def __enter__(self) -> None:
-        self._set(self.zone)
-
-    def __exit__(self, *_) -> None:
-        self._set("UTC")
 
 
 def cells(project, target_table: str, target_column: str) -> dict[str, dict]:
