@@ -110,13 +110,13 @@ class Bench:
         for form in FORMS:
             for position, (target, sources, expression, data_type) in enumerate(COLUMNS, 1):
                 is_key = str(target == "order_id").lower()
-                mapping += f'orders,{form},{target},silver_orders,{sources},"{expression}",{is_key},"{data_type}",{position}\n'
+                mapping += (
+                    f'orders,{form},{target},silver_orders,{sources},"{expression}",{is_key},"{data_type}",{position}\n'
+                )
         rules = "business_rule_id,endpoint_name,target_table,rule_category,rule_expression,severity,message\n"
         for rule, expression, severity in RULES:
             rules += f'{rule},orders,gold_rules,validation,"{expression}",{severity},{rule}\n'
-        items = [
-            f"  {'try_cast(' + (e or s) + f' as {t})' if t else (e or s)} as {name}" for name, s, e, t in COLUMNS
-        ]
+        items = [f"  {'try_cast(' + (e or s) + f' as {t})' if t else (e or s)} as {name}" for name, s, e, t in COLUMNS]
         source = SOURCE[self.engine].format(rows=self.rows, share=REJECTED_SHARE)
         text = "string" if self.engine == "spark" else "varchar"
         files = {
@@ -209,7 +209,9 @@ def _spark_session(settings: dict[str, str], folder: Path):
             value = value.split("'")[-2]
         if name == "spark.driver.memory":
             value = "8g"
-        builder = builder.config(name, value.replace(".spark", str(folder / "spark")) if "/" in value or "=." in value else value)
+        builder = builder.config(
+            name, value.replace(".spark", str(folder / "spark")) if "/" in value or "=." in value else value
+        )
     return builder.getOrCreate()
 
 
@@ -235,8 +237,12 @@ def main() -> None:
     os.environ.setdefault("TZ", "UTC")
     with tempfile.TemporaryDirectory() as folder:
         for engine in arguments.engine:
-            print(f"\n{engine}: ratio to a plain create table as select, median of {arguments.rounds} rounds (min–max)\n")
-            print("| rows | model | ratio | seconds | plain, seconds | statements |\n| --- | --- | --- | --- | --- | --- |")
+            print(
+                f"\n{engine}: ratio to a plain create table as select, median of {arguments.rounds} rounds (min–max)\n"
+            )
+            print(
+                "| rows | model | ratio | seconds | plain, seconds | statements |\n| --- | --- | --- | --- | --- | --- |"
+            )
             for rows in arguments.rows:
                 place = Path(folder, f"{engine}_{rows}")
                 place.mkdir()

@@ -40,10 +40,7 @@ FIRST_NAMES = ["Ada", "Chinua", "Emmy", "Gabriel", "Hedy", "Ibn", "Jorge", "Kath
 LAST_NAMES = ["Álvarez", "Bergström", "Chen", "Dubois", "Eze", "Fischer", "Gruber", "Haddad", "Ito", "Jansen"]
 COUNTRIES = ["DE", "FR", "GB", "SE", "US", "CA", "CH"]
 
-HOSTILE_TEXT = (
-    "It's \"fragile\"; don't use C:\\temp\\new 🚚\n"
-    "second line, 50% off -- /* not a comment */ || {{ x }}"
-)
+HOSTILE_TEXT = "It's \"fragile\"; don't use C:\\temp\\new 🚚\nsecond line, 50% off -- /* not a comment */ || {{ x }}"
 
 
 @dataclass

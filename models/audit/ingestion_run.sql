@@ -3,8 +3,8 @@
 with events as (
   select
     *,
-    min(case when event_type = 'STARTED' then event_ts end) over (partition by invocation_id, target_relation) as started_ts,
-    max(case when event_type = 'SUCCESS' then 1 else 0 end) over (partition by invocation_id, target_relation) as succeeded
+    min(case when event_type = 'STARTED' then event_ts end) over (partition by attempt_id) as started_ts,
+    max(case when event_type = 'SUCCESS' then 1 else 0 end) over (partition by attempt_id) as succeeded
   from {{ lineage_audit._store('run_event') }}
 ),
 attempts as (
