@@ -96,6 +96,12 @@
       )) %}
     {% endif %}
   {% endfor %}
+  {% if request.marks.get((request.watermark or '') | lower) %}
+    {% do problems.append(lineage_audit._problem(
+      'model', key, "watermark '" ~ request.watermark ~ "' is a column marked " ~ request.marks[request.watermark | lower] ~ ', and marks are stored as they are.',
+      'Name another watermark, or leave the column unmarked.'
+    )) %}
+  {% endif %}
   {% if request.lateness is not none %}
     {% if request.watermark is none %}
       {% do problems.append(lineage_audit._problem('model', key, 'lateness is given without a watermark.', 'Add watermark, or leave lateness out.')) %}
@@ -358,6 +364,13 @@
 {#- The engine is asked once per dbt invocation, and only by a run that needs the key. -#}
 {% macro _check_hash_key(request) %}
   {% set hashed = request.rows | selectattr('sensitivity', 'equalto', 'hash') | list %}
+  {% for row in request.rows %}
+    {% for column in lineage_audit._split(row.source_columns) %}
+      {% if request.marks.get(column | lower) == 'hash' %}
+        {% do hashed.append(row) %}
+      {% endif %}
+    {% endfor %}
+  {% endfor %}
   {% if not hashed or not lineage_audit._is_running() %}
     {% do return([]) %}
   {% endif %}

@@ -1,6 +1,6 @@
 {#- A gold model from config: see _mapping.yml for the arguments. -#}
 {% macro mapped_model(endpoint_name, source, target_table=none, watermark=none, lateness=none, latest_by=none, capture=none, rejected='quarantine') %}
-  {% do lineage_audit._register(endpoint_name, source, target_table or lineage_audit._model_name(), watermark, latest_by, capture) %}
+  {% do lineage_audit._register(endpoint_name, target_table or lineage_audit._model_name(), watermark, latest_by, capture) %}
   {% set config_relations = lineage_audit._config_relations() if execute else [ref('api_endpoints'), ref('field_mapping'), ref('business_rules')] %}
   {% if not execute %}
     {% do return('select 1 as parsed_only') %}
@@ -38,11 +38,11 @@
 {#- What the model needs besides its SQL: meta for docs and graph, and one hook per statement that goes with a run.
     DuckDB rolls a failed model back, so there what must outlive it runs before the transaction begins; Spark has
     no transactions, and dbt-spark leaves out hooks that ask to run outside of one. -#}
-{% macro _register(endpoint_name, source, target_table, watermark, latest_by, capture) %}
+{% macro _register(endpoint_name, target_table, watermark, latest_by, capture) %}
   {% set outlives = target.type != 'duckdb' %}
   {% do config(
     meta={'lineage_audit': {
-      'endpoint_name': endpoint_name, 'source': source.identifier, 'target_table': target_table,
+      'endpoint_name': endpoint_name, 'target_table': target_table,
       'watermark': watermark, 'latest_by': latest_by, 'capture': capture or lineage_audit.settings().capture
     }},
     pre_hook=[

@@ -37,7 +37,7 @@
     'materialized': config.get('materialized'), 'strategy': strategy,
     'unique_key': [unique_key] if unique_key is string else unique_key,
     'tables': tables, 'all_rows': all_rows, 'rows': rows, 'named_rules': rules,
-    'marks': lineage_audit._marks(rows)
+    'marks': lineage_audit._marks(lineage_audit._rows_over_same_sources(tables.field_mapping, rows))
   } %}
   {% do return(request) %}
 {% endmacro %}
@@ -56,6 +56,19 @@
   {% set ordered = numbered | sort(attribute='name') | sort(attribute='position') | map(attribute='row') | list %}
   {% do ordered.extend(others | sort(attribute='name') | map(attribute='row') | list) %}
   {% do return(ordered) %}
+{% endmacro %}
+
+{#- The active mapping rows, of whichever target, that read a source table which these rows read: what is marked once is
+    marked everywhere. -#}
+{% macro _rows_over_same_sources(all_rows, rows) %}
+  {% set source_tables = rows | map(attribute='source_table') | select | map('lower') | list %}
+  {% set found = rows | list %}
+  {% for row in all_rows %}
+    {% if row not in found and (row.source_table or '') | lower in source_tables and lineage_audit._is_true(row.active_flag, true) %}
+      {% do found.append(row) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(found) %}
 {% endmacro %}
 
 {#- The strictest mark of each source column, whichever row sets it: {column in lower case: 'mask' or 'hash'}. -#}

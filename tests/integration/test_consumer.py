@@ -177,7 +177,7 @@ def consumer(make_project, engine):
 
 
 def gold_rows(project, relation: str) -> list[tuple]:
-    rows = consumer.project.query(
+    rows = project.query(
         f"select order_id, cast(amount as {TEXT[project.engine]}) as amount from {relation} order by order_id"
     )
     return [tuple(row.values()) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from types import SimpleNamespace
 
@@ -67,6 +66,31 @@ def accounted(project, store: str, table: str, watermark: bool = False) -> dict:
     return run
 
 
+def run_beside_a_writer(project, models, write, *arguments: str):
+    """dbt run, calling `write` before each statement that is sent for the models; what dbt sent for them."""
+    from dbt.cli.main import dbtRunner
+
+    sent: list[tuple[str, str]] = []
+
+    def before_statement(event) -> None:
+        if event.info.name == "SQLQuery" and event.data.node_info.node_name in models:
+            sent.append((event.data.node_info.node_name, event.data.sql))
+            write()
+
+    try:
+        result = dbtRunner(callbacks=[before_statement]).invoke(
+            [
+                "run", "--select", "package:lineage_audit", *models, *arguments,
+                "--project-dir", str(project.directory), "--profiles-dir", str(project.workspace),
+                "--target-path", str(project.target), "--log-path", str(project.workspace / "logs"),
+            ]
+        )  # fmt: skip
+    finally:
+        project._let_go_of_the_database()
+    assert result.success, [(each.node.name, each.message) for each in result.result.results]
+    return sent
+
+
 # --- Delta: a writer in a second thread ----------------------------------------------------------------------------
 
 HALVES = ("orders_even", "orders_odd")
@@ -77,18 +101,19 @@ DELTA_MODELS = {
 
 
 class Writer(threading.Thread):
-    """Appends the next ten orders, one version after another, until it is told to stop."""
+    """Appends the next ten orders each time that it is woken, until it is told to stop."""
 
     def __init__(self, spark, schema: str):
         super().__init__(daemon=True)
         self.session = spark.newSession()
         self.schema = schema
-        self.stopped = threading.Event()
+        self.woken = threading.Event()
+        self.stopped = False
         self.versions = 0
         self.error: BaseException | None = None
 
-    def append(self, first: int) -> None:
-        orders = [order(number) for number in range(first, first + 10)]
+    def append(self) -> None:
+        orders = [order(number) for number in range(10 * self.versions, 10 * self.versions + 10)]
         for table, wanted in (("orders", (0, 1)), ("orders_even", (0,)), ("orders_odd", (1,))):
             rows = ", ".join(f"({number}, '{amount}')" for number, amount in orders if number % 2 in wanted)
             self.session.sql(f"insert into {self.schema}.{table} values {rows}")
@@ -96,12 +121,19 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         try:
-            for first in itertools.count(10, 10):
-                if self.stopped.is_set():
+            while True:
+                self.woken.wait()
+                self.woken.clear()
+                if self.stopped:
                     return
-                self.append(first)
+                self.append()
         except BaseException as error:
             self.error = error
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.woken.set()
+        self.join()
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +159,19 @@ def busy_delta(make_project):
         f"create view {schema}.all_orders as"
         f" select * from {schema}.orders_even union all select * from {schema}.orders_odd"
     )
+    project.dbt("seed")
     writer = Writer(project.spark, schema)
-    writer.append(0)
+    writer.append()
     writer.start()
     try:
-        build = project.dbt("build")
+        sent = run_beside_a_writer(project, DELTA_MODELS, writer.woken.set)
     finally:
-        writer.stopped.set()
-        writer.join()
-    return SimpleNamespace(project=project, store=f"{schema}_audit", writer=writer, build=build)
+        writer.stop()
+    return SimpleNamespace(project=project, store=f"{schema}_audit", writer=writer, sent=sent)
+
+
+def statements_of(busy_delta, model: str) -> list[str]:
+    return [sql for name, sql in busy_delta.sent if name == model]
 
 
 @pytest.mark.spark
@@ -154,7 +190,7 @@ def test_delta_table_is_read_at_one_version(busy_delta):
     assert run["input_record_count"] % 10 == 0
     reads = {
         word
-        for sql in busy_delta.build.statements_of("of_table")
+        for sql in statements_of(busy_delta, "of_table")
         for word in sql.split("version as of ")[1:2]
         for word in word.split()[:1]
     }
@@ -196,13 +232,11 @@ def view_run(busy_delta) -> dict:
 
 @pytest.mark.spark
 def test_staged_copy_of_the_view_is_gone(busy_delta):
-    staged = [sql for sql in busy_delta.build.statements_of("of_view") if "of_view__lineage_source" in sql]
+    staged = [sql for sql in statements_of(busy_delta, "of_view") if "of_view__lineage_source" in sql]
     assert staged
     tables = {row["tableName"] for row in busy_delta.project.query(f"show tables in {busy_delta.project.schema}")}
     assert {table for table in tables if table.startswith("of_")} == {"of_table", "of_view"}
-    reads = [
-        sql for sql in busy_delta.build.statements_of("of_view") if "all_orders" in sql and "select" in sql.lower()
-    ]
+    reads = [sql for sql in statements_of(busy_delta, "of_view") if "all_orders" in sql and "select" in sql.lower()]
     reading = [sql for sql in reads if f"{busy_delta.project.schema}.all_orders" in sql]
     assert len(reading) == 1, "the view was read more than once"
 
@@ -218,35 +252,15 @@ DUCKDB_MODELS = {
 }
 
 
-def run_beside_a_writer(project, *models: str) -> int:
-    """dbt run, while another connection appends ten orders before each of the models' statements; how often it did."""
+def append_ten_orders(project) -> None:
+    """By another connection to the database that dbt has open."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
 
-    appended: list[int] = []
-
-    def write(event) -> None:
-        if event.info.name != "SQLQuery" or event.data.node_info.node_name not in models:
-            return
-        other = DuckDBConnectionManager.env().conn.cursor()
-        first = other.execute(f"select count(*) from {project.schema}.orders").fetchone()[0]
-        values = ", ".join(f"({number}, '{amount}')" for number, amount in map(order, range(first, first + 10)))
-        other.execute(f"insert into {project.schema}.orders values {values}")
-        other.close()
-        appended.append(first)
-
-    try:
-        result = dbtRunner(callbacks=[write]).invoke(
-            [
-                "run", "--threads", "1", "--select", "package:lineage_audit", *models,
-                "--project-dir", str(project.directory), "--profiles-dir", str(project.workspace),
-                "--target-path", str(project.target), "--log-path", str(project.workspace / "logs"),
-            ]
-        )  # fmt: skip
-    finally:
-        project._let_go_of_the_database()
-    assert result.success, [(each.node.name, each.message) for each in result.result.results]
-    return len(appended)
+    other = DuckDBConnectionManager.env().conn.cursor()
+    first = other.execute(f"select count(*) from {project.schema}.orders").fetchone()[0]
+    values = ", ".join(f"({number}, '{amount}')" for number, amount in map(order, range(first, first + 10)))
+    other.execute(f"insert into {project.schema}.orders values {values}")
+    other.close()
 
 
 @pytest.fixture(scope="module")
@@ -269,8 +283,8 @@ def busy_duckdb(make_project):
 
 def test_table_is_read_as_it_was_when_the_transaction_began(busy_duckdb):
     project = busy_duckdb
-    writes = run_beside_a_writer(project, "rebuilt")
-    assert writes >= 8
+    sent = run_beside_a_writer(project, ["rebuilt"], lambda: append_ten_orders(project), "--threads", "1")
+    assert len(sent) >= 8
     run = accounted(project, f"{project.schema}_audit", "rebuilt")
     # Some were written before the model read, and some after.
     assert 0 < run["input_record_count"] < project.value(f"select count(*) from {project.schema}.orders")
@@ -279,7 +293,7 @@ def test_table_is_read_as_it_was_when_the_transaction_began(busy_duckdb):
 def test_incremental_runs_lose_and_double_no_row(busy_duckdb):
     project = busy_duckdb
     for _ in range(3):
-        run_beside_a_writer(project, "appended")
+        run_beside_a_writer(project, ["appended"], lambda: append_ten_orders(project), "--threads", "1")
     runs = project.query(
         f"select * from {project.schema}_audit.ingestion_run where target_table = 'appended' order by run_start_ts"
     )
