@@ -131,6 +131,11 @@
   {% elif type == 'binary' %}
     {% do return('base64(' ~ expression ~ ')') %}
   {% endif %}
+  {#- Outside of ANSI mode a cast writes small decimals of more than six digits after the point with an exponent, 0E-7. -#}
+  {% set scale = modules.re.search('^(?:dec|decimal|numeric)\\(.*, *([0-9]+) *\\)$', type) %}
+  {% if scale and scale.group(1) | int > 6 %}
+    {% do return('replace(format_number(' ~ expression ~ ', ' ~ scale.group(1) ~ "), ',', '')") %}
+  {% endif %}
   {% do return('cast(' ~ expression ~ ' as string)') %}
 {% endmacro %}
 

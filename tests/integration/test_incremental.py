@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from mapped_cases import create_source, insert_into_source, mapped_columns, quoted, rule, source_properties, table_of
@@ -35,10 +36,8 @@ STRATEGIES = {
 }
 
 # A hook of the user's own, before the package's: where the var is set, the model fails after its rows are written.
-BREAKS = {
-    "duckdb": "{% if var('break', false) %}select error('the hook of the user fails'){% endif %}",
-    "spark": "{% if var('break', false) %}select raise_error('the hook of the user fails'){% endif %}",
-}
+# Spark would not evaluate a mere select, since nobody fetches its rows.
+BREAKS = "{% if var('break', false) %}drop table the_hook_of_the_user_fails{% endif %}"
 
 
 def event_row(engine: str, key: str, amount: str, region: str, loaded_at: str | None, note: str = "n") -> tuple:
@@ -69,11 +68,11 @@ def create_events(project, rows: list[tuple], **changed_types: str) -> None:
     )
 
 
-def model(engine: str, target_table: str, strategy: str, lateness: str | None, **configs: str) -> str:
+def model(strategy: str, lateness: str | None, **configs: str) -> str:
     config = {
         "materialized": "'incremental'",
         "incremental_strategy": f"'{strategy}'",
-        "post_hook": f'"{BREAKS[engine]}"',
+        "post_hook": f'"{BREAKS}"',
         **configs,
     }
     if strategy in ("merge", "delete+insert"):
@@ -87,7 +86,15 @@ def model(engine: str, target_table: str, strategy: str, lateness: str | None, *
 
 def mapping(engine: str, *grown: tuple) -> list[dict]:
     """field_mapping; with what gold_append maps later, in place of or besides what it maps at first."""
-    targets = [*STRATEGIES[engine], "wrong_key", "as_view", "late_append", "foreign_table", "no_strategy"]
+    targets = [
+        *STRATEGIES[engine],
+        "wrong_key",
+        "as_view",
+        "as_ephemeral",
+        "late_append",
+        "foreign_table",
+        "no_strategy",
+    ]
     replaced = {name for name, *_ in grown}
     appended = [*(column for column in EVENT_COLUMNS if column[0] not in replaced), *grown]
     rows = mapped_columns("places", "gold_overwrite", ("id", "id", {"is_primary_key": True}), ("region", "region"))
@@ -100,7 +107,7 @@ def mapping(engine: str, *grown: tuple) -> list[dict]:
 def project(make_project, engine):
     grows = {"on_schema_change": "'append_new_columns'"}
     models = {
-        name: model(engine, name, strategy, lateness, **(grows if name == "gold_append" else {}))
+        name: model(strategy, lateness, **(grows if name == "gold_append" else {}))
         for name, (strategy, lateness) in STRATEGIES[engine].items()
     }
     plain = "{{{{ config({config}) }}}}\n{{{{ lineage_audit.mapped_model('events', source=source('raw', 'events'){arguments}) }}}}\n"
@@ -109,6 +116,8 @@ def project(make_project, engine):
             config="materialized='incremental', incremental_strategy='merge', unique_key=['region']", arguments=""
         ),
         "as_view": plain.format(config="materialized='view'", arguments=""),
+        "as_ephemeral": plain.format(config="materialized='ephemeral'", arguments=""),
+        "reads_ephemeral": "select * from {{ ref('as_ephemeral') }}",
         "late_append": plain.format(
             config="materialized='incremental', incremental_strategy='append'",
             arguments=", watermark='loaded_at', lateness='3 days'",
@@ -295,7 +304,7 @@ def failed_run(empty_run, project):
 
 
 def test_nothing_of_a_failed_run_counts(failed_run):
-    assert "the hook of the user fails" in failed_run.invocation.messages
+    assert "the_hook_of_the_user_fails" in failed_run.invocation.messages
     for table in failed_run.tables:
         (status, *_, mark_from, mark_to) = failed_run.audit(table, "r3")
         assert (status, mark_from, mark_to) == ("FAILED", MARK_1, None)
@@ -311,10 +320,25 @@ def test_a_failed_run_leaves_rows_only_where_the_engine_cannot_roll_back(failed_
 # --- new, late, mended and refused rows --------------------------------------------------------------------------
 
 
+def leave_what_a_killed_run_leaves(project) -> None:
+    """A STARTED, and rows in gold, of an invocation that never said more."""
+    gold, events = f"{project.schema}.gold_append", f"{project.schema}_audit.run_event"
+    relation = project.value(f"select max(target_relation) from {events} where target_table = 'gold_append'")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    without = "exclude" if project.engine == "duckdb" else "except"
+    project.execute(
+        f"insert into {events} (event_type, event_ts, run_id, invocation_id, target_relation, target_table) "
+        f"values ('STARTED', timestamp '{now}', 'killed', 'killed', '{relation}', 'gold_append')",
+        f"insert into {gold} by name select * {without} (id, _lineage_invocation_id), "
+        f"'dead' as id, 'killed' as _lineage_invocation_id from {gold} where id = 'e1'",
+    )
+
+
 @pytest.fixture(scope="module")
 def later_run(failed_run, project, engine):
     # The whole of gold_overwrite's source is replaced: one region is there again, the other is not.
     create_source(project, "places", {"id": "string", "region": "string"}, [("p4", "EU")])
+    leave_what_a_killed_run_leaves(project)
     names = [*STRATEGIES[engine], *overwritten(engine)]
     # Under the run_id of the attempt that failed, as a job that retries does.
     return look(project, run(project, "r3", tables=names), *overwritten(engine))
@@ -325,6 +349,11 @@ def test_a_run_reads_what_is_newer_than_the_mark_and_leaves_no_dead_row(later_ru
     # Read: e2, e3's refused version, e6, e8, which is filtered, and e4 once more.
     assert later_run.audit("gold_append", "r3") == ("SUCCESS", 5, 1, 2, 2, MARK_1, MARK_3)
     assert later_run.keys_with_lineage("gold_append", "r3") == ["e2", "e6"]
+
+
+def test_a_killed_run_is_shown_as_interrupted(later_run):
+    (run,) = [run for run in later_run.runs if run["run_id"] == "killed"]
+    assert (run["status"], run["error_message"]) == ("FAILED", "interrupted")
 
 
 def test_lateness_reads_rows_below_the_mark_and_writes_none_twice(later_run):
@@ -472,7 +501,7 @@ def refused(project, first_run):
     project.execute(
         f"create table {project.schema}.foreign_table {'using delta' if project.engine == 'spark' else ''} as select 'e1' as id"
     )
-    names = ["wrong_key", "as_view", "late_append", "foreign_table", "no_strategy"]
+    names = ["wrong_key", "as_view", "as_ephemeral", "reads_ephemeral", "late_append", "foreign_table", "no_strategy"]
     return project.dbt("run", "--select", *names, check=False)
 
 
@@ -481,6 +510,7 @@ def refused(project, first_run):
     [
         ("wrong_key", "unique_key of wrong_key: [region] is not the key of field_mapping, [id]."),
         ("as_view", "a mapped model can't be 'view'."),
+        ("as_ephemeral", "a mapped model can't be 'ephemeral'."),
         ("late_append", "lateness reads rows again, and strategy append would write them twice."),
         ("foreign_table", "the table is there, and the audit store knows of no run that built it."),
         ("no_strategy", "unique_key of no_strategy: is missing, and strategy merge needs it."),

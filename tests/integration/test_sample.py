@@ -258,8 +258,7 @@ def relation(project, schema: str, name: str) -> str:
 
 def rows_of(built, name: str, table: str) -> list[dict[str, Any]]:
     """What a relation of the audit store said of a table after the first run."""
-    targets = {f"{built.project.schema}_gold.{table}", f"warehouse.{built.project.schema}_gold.{table}"}
-    return [row for row in built.store[name] if row["target_relation"] in targets]
+    return [row for row in built.store[name] if row["target_table"] == table]
 
 
 def gold_columns(table: str) -> list[str]:

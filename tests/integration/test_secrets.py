@@ -31,6 +31,7 @@ MODEL = "{{ lineage_audit.mapped_model('crm', source=source('raw', 'customers'))
 MODELS = dict.fromkeys(
     ["customers", "customer_regions", "failing", "keyless", "masked_key", "masked_by_another"], MODEL
 )
+MODELS["marked_watermark"] = MODEL.replace(")) }}", "), watermark='age') }}")
 
 
 def column(target_table: str, name: str, sensitivity: str | None = None, **more) -> dict:
@@ -59,14 +60,23 @@ FIELD_MAPPING = [
     column("customers", "city", column_position=9),
     column("customer_regions", "customer_id", "hash", is_primary_key=True, column_position=1),
     column("customer_regions", "region", is_primary_key=True, column_position=2),
+    # Unmarked here; the mapping of another table marks it.
+    column("customer_regions", "contact", source_columns="email", column_position=3),
     column("failing", "customer_id", "hash", is_primary_key=True),
     column("failing", "broken", "mask", source_columns="email", transform_expr="{failing}"),
     column("keyless", "customer_id", "hash", is_primary_key=True),
-    column("masked_key", "customer_id", "mask", is_primary_key=True),
-    column("masked_by_another", "customer_id", is_primary_key=True),
+    # Of sources of their own: a mark holds wherever its source table is read.
+    column("masked_key", "customer_id", "mask", is_primary_key=True, source_table="masked_customers"),
+    column("masked_by_another", "customer_id", is_primary_key=True, source_table="joined_customers"),
     column(
-        "masked_by_another", "label", "mask", source_columns="customer_id|city", transform_expr="customer_id || city"
+        "masked_by_another",
+        "label",
+        "mask",
+        source_table="joined_customers",
+        source_columns="customer_id|city",
+        transform_expr="customer_id || city",
     ),
+    column("marked_watermark", "customer_id", "hash", is_primary_key=True),
 ]
 
 # dbt-spark switches off Spark's ANSI mode, in which a cast would fail.
@@ -207,6 +217,20 @@ def runs(sensitive) -> list[str]:
         f"select run_id from {sensitive.store}.ingestion_run where target_table = 'customers' order by run_start_ts"
     )
     return [row["run_id"] for row in found]
+
+
+def test_mark_of_one_table_holds_in_another(sensitive):
+    """customer_regions reads email unmarked, and so stores it masked; its gold holds it, as it was mapped."""
+    regions = sensitive.project.query(
+        f"select contact, _lineage_source_values from {sensitive.schema}.customer_regions"
+    )
+    assert {row["_lineage_source_values"]["email"] for row in regions} == {"***"}
+    assert {row["contact"] for row in regions} == {row[2] for row in CUSTOMERS if row[0]}
+    values = sensitive.project.query(
+        f"select distinct source_values_json from {sensitive.store}.column_lineage"
+        " where target_table = 'customer_regions' and target_column = 'contact'"
+    )
+    assert [row["source_values_json"] for row in values] == ['{"email":"***"}']
 
 
 def test_golds_struct_holds_masked_and_hashed_values(sensitive, hash_key):
@@ -383,10 +407,11 @@ def test_no_key_and_masked_keys_are_config_errors(sensitive, monkeypatch):
     project = sensitive.project
     if project.engine == "duckdb":
         monkeypatch.setenv("DBT_ENV_SECRET_LINEAGE_AUDIT_KEY", "")
-    run = project.dbt("run", "--select", "keyless", "masked_key", "masked_by_another", check=False)
-    refused(sensitive, run, "keyless", "masked_key", "masked_by_another")
+    run = project.dbt("run", "--select", "keyless", "masked_key", "masked_by_another", "marked_watermark", check=False)
+    refused(sensitive, run, "keyless", "masked_key", "masked_by_another", "marked_watermark")
     assert NO_KEY in run.nodes["keyless"].message
     assert "DBT_ENV_SECRET_LINEAGE_AUDIT_KEY" in run.nodes["keyless"].message
+    assert "watermark 'age' is a column marked mask" in run.nodes["marked_watermark"].message
     for model in ("masked_key", "masked_by_another"):
         assert (
             f"field_mapping · crm / {model} / customer_id: source column 'customer_id' is marked mask, and a key is made of it"

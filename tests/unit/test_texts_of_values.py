@@ -198,3 +198,12 @@ def test_nulls_within_a_nested_value(macros, value, nulls):
             f"select {macros('duckdb').nulls_within('x')} from (select {value} as x)"
         ).fetchone()
     assert counted == nulls
+
+
+@pytest.mark.parametrize(("text", "nulls"), [("[1, NULL, 3]", 1), ('{"a": null, "b": "null"}', 1), ("[]", 0)])
+def test_nulls_within_a_text_that_is_to_become_a_nested_value(macros, text, nulls):
+    with duckdb.connect() as connection:
+        (counted,) = connection.execute(
+            f"select {macros('duckdb').nulls_within('x', True)} from (select ? as x)", [text]
+        ).fetchone()
+    assert counted == nulls
