@@ -35,7 +35,7 @@
   {% if place is not none %}
     {% for column in computed %}
       {% set start = node.compiled_code.find(column.expression ~ ' as ' ~ column.value) %}
-      {% if start <= place and place < start + column.expression | length %}
+      {% if start >= 0 and start <= place and place < start + column.expression | length %}
         {% do found.append(column) %}
       {% endif %}
     {% endfor %}

@@ -510,7 +510,6 @@ def refused(project, first_run):
     [
         ("wrong_key", "unique_key of wrong_key: [region] is not the key of field_mapping, [id]."),
         ("as_view", "a mapped model can't be 'view'."),
-        ("as_ephemeral", "a mapped model can't be 'ephemeral'."),
         ("late_append", "lateness reads rows again, and strategy append would write them twice."),
         ("foreign_table", "the table is there, and the audit store knows of no run that built it."),
         ("no_strategy", "unique_key of no_strategy: is missing, and strategy merge needs it."),
@@ -525,3 +524,9 @@ def test_a_model_that_cannot_work_is_refused(refused, project, model_name, messa
         )
         == 0
     )
+
+
+def test_an_ephemeral_mapped_model_is_refused(refused):
+    # dbt reports an ephemeral model through the one that reads it.
+    assert refused.statuses["reads_ephemeral"] in ("error", "skipped")
+    assert "a mapped model can't be 'ephemeral'." in refused.messages
