@@ -57,7 +57,7 @@ demo-spark: $(VENV)/.installed-spark
 	rm -rf .spark
 	mkdir .spark
 	@export JAVA_HOME; JAVA_HOME=$$(scripts/ensure_java.sh); \
-	export JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1; \
+	export JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"; \
 	spark_dbt() { $(DBT) "$$@" --target spark 2>.spark/jvm.log || { cat .spark/jvm.log >&2; return 1; }; }; \
 	echo "dbt build --target spark (Spark's own log: .spark/jvm.log)"; \
 	spark_dbt build; \

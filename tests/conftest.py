@@ -138,7 +138,8 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         for name, value in _profile_output("spark")["server_side_parameters"].items()
     }
     # Many small statements: the optimizing compiler takes more time than its code would save, about a third of it all.
-    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1"
+    # Without it the JVM keeps only 48 MB of compiled code; once that is full, it interprets, and then statements fail.
+    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     return settings
 
 
