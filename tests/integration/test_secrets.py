@@ -97,10 +97,10 @@ BUSINESS_RULES = [
     )
 ]
 
-# The JVM's environment can't be changed once it runs, so there the key of one model is asked under another name.
+# The JVM's environment can't be changed once it runs, so there two models ask for the key under another name.
 NO_KEY_ON_SPARK = """
 {% macro spark__hash_key() %}
-  {% set name = 'NO_SUCH_VARIABLE' if model.name == 'keyless' else 'DBT_ENV_SECRET_LINEAGE_AUDIT_KEY' %}
+  {% set name = 'NO_SUCH_VARIABLE' if model.name in ('keyless', 'marked_watermark') else 'DBT_ENV_SECRET_LINEAGE_AUDIT_KEY' %}
   {% do return("java_method('java.lang.System', 'getenv', '" ~ name ~ "')") %}
 {% endmacro %}
 """
