@@ -308,7 +308,8 @@ def stored_texts(project, schema: str) -> dict[str, str]:
         found = project.query(f"select table_name from information_schema.tables where table_schema = '{schema}'")
         names = [row["table_name"] for row in found]
     else:
-        names = [row["tableName"] for row in project.query(f"show tables in {schema}")]
+        # Spark lists the session's temporary views in every schema.
+        names = [row["tableName"] for row in project.query(f"show tables in {schema}") if not row["isTemporary"]]
     return {name: repr(project.query(f"select * from {schema}.{name}")) for name in names}
 
 
