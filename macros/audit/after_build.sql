@@ -20,7 +20,7 @@
     from.failed_rules ~ ' as failed_rules',
     '_lineage_warnings as warnings',
     lineage_audit._mapped_values_json(plan) ~ ' as mapped_values_json',
-    lineage_audit._source_values_json(plan) ~ ' as source_values_json'
+    lineage_audit._source_values_json(plan.fields) ~ ' as source_values_json'
   ] %}
   {% do ctes.append(lineage_audit._cte('refused', texts, from.name, [from.refused])) %}
   {% set values = lineage_audit._run_values(plan) %}
@@ -74,18 +74,24 @@
     {% do return('') %}
   {% endif %}
   {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
-  {% set unkeyed = 'exists (select 1 from open_records where target_pk is null)' %}
+  {% set of_gold = plan.gold ~ ('\n' ~ lineage_audit._where(written, '  ') if written else '') %}
   {% set looked_at = [
-    "select\n    " ~ lineage_audit._target_pk(plan) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ plan.gold ~ ('\n' ~ lineage_audit._where(written, '  ') if written else ''),
-    "select\n    " ~ lineage_audit.sha256_of(lineage_audit._source_values_json(plan)) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ plan.gold ~ '\n' ~ lineage_audit._where(written + [unkeyed], '  ')
+    "select\n    " ~ lineage_audit._target_pk(plan) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ of_gold
   ] %}
-  {% set ctes = ['with open_records as (\n  select\n    record_key,\n    target_pk\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
+  {% for fields in plan.unkeyed %}
+    {% do looked_at.append(
+      "select\n    " ~ lineage_audit.sha256_of(lineage_audit._source_values_json(fields)) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ of_gold
+    ) %}
+  {% endfor %}
+  {% set ctes = ['with open_records as (\n  select record_key\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
     'target_relation = ' ~ lineage_audit.text_literal(plan.target_relation), 'invocation_id <> ' ~ lineage_audit.text_literal(invocation_id)
   ], '  ') ~ '\n)'] %}
   {% if plan.filters %}
     {% do ctes.append(lineage_audit._filtered_out_ctes(plan)) %}
     {% do looked_at.append("select\n    record_key,\n    'filtered' as closed_as\n  from filtered_records") %}
-    {% do looked_at.append("select\n    source_key as record_key,\n    'filtered' as closed_as\n  from filtered_records\n" ~ lineage_audit._where([unkeyed], '  ')) %}
+    {% for fields in plan.unkeyed %}
+      {% do looked_at.append("select\n    source_key_" ~ loop.index ~ " as record_key,\n    'filtered' as closed_as\n  from filtered_records") %}
+    {% endfor %}
   {% endif %}
   {% do ctes.append('looked_at as (\n  ' ~ looked_at | join('\n  union all\n  ') ~ '\n)') %}
   {% set values = lineage_audit._run_values(plan) %}
@@ -104,14 +110,16 @@
   {% for rule in plan.filters %}
     {% do predicates.append('coalesce((' ~ rule.expression ~ '), false)') %}
   {% endfor %}
+  {% set keys = [lineage_audit._target_pk(plan) ~ ' as record_key'] %}
+  {% for fields in plan.unkeyed %}
+    {% do keys.append(lineage_audit.sha256_of(lineage_audit._source_values_json(fields)) ~ ' as source_key_' ~ loop.index) %}
+  {% endfor %}
   {% do return([
     lineage_audit._cte('source_rows', lineage_audit._quoted_names(plan.reads), plan.source_sql, lineage_audit._read_bounds(plan)),
     lineage_audit._cte('filtered_out', ['*'], 'source_rows', ['not (' ~ predicates | join(' and ') ~ ')']),
     lineage_audit._cte('valued', lineage_audit._value_items(plan), 'filtered_out', []),
     lineage_audit._cte('mapped', lineage_audit._mapped_items(plan), 'valued', []),
-    lineage_audit._cte('filtered_records', [
-      lineage_audit._target_pk(plan) ~ ' as record_key', lineage_audit.sha256_of(lineage_audit._source_values_json(plan)) ~ ' as source_key'
-    ], 'mapped', [])
+    lineage_audit._cte('filtered_records', keys, 'mapped', [])
   ] | join(',\n')) %}
 {% endmacro %}
 
@@ -166,9 +174,9 @@
   {% do return(lineage_audit.json_object(members)) %}
 {% endmacro %}
 
-{% macro _source_values_json(plan) %}
+{% macro _source_values_json(fields) %}
   {% set members = [] %}
-  {% for field in plan.fields %}
+  {% for field in fields %}
     {% do members.append({'name': field.name, 'expression': lineage_audit._source_text(field)}) %}
   {% endfor %}
   {% do return(lineage_audit.json_object(members) if members else lineage_audit.text_literal('{}')) %}

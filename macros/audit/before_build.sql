@@ -31,20 +31,27 @@
   {% do return('insert into ' ~ lineage_audit._store('config_version') ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ selects | join('\nunion all\n')) %}
 {% endmacro %}
 
-{#- A source that has no versions is read once, here; every later statement reads the copy. Where the transaction is the
-    snapshot it begins here, if no other hook begins it: dbt-duckdb would read the source of an incremental model before. -#}
+{#- A source that has no versions is read once, here, and so is what a run reads again below its watermark; every later
+    statement reads the copy. Where the transaction is the snapshot it begins here, if no other hook begins it: dbt-duckdb
+    would read the source of an incremental model before. -#}
 {% macro _stage_source_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
   {% if not plan %}
     {% do return('') %}
   {% elif not plan.staged %}
     {% do return(lineage_audit.begin_snapshot() if plan.incremental and not plan.new_fields and not plan.history.dead else '') %}
+  {% elif plan.reread == 'keys' %}
+    {% do return(lineage_audit.create_staged_source(plan.staged, lineage_audit._reread_sql(plan))) %}
   {% endif %}
-  {% set bounds = [lineage_audit._newer_than_mark(plan)] if plan.watermark and plan.watermark['from'] is not none else [] %}
+  {% set bounds = [lineage_audit._newer_than_mark(plan)] if plan.reread != 'all' and plan.watermark and plan.watermark['from'] is not none else [] %}
   {% do return(lineage_audit.create_staged_source(
     plan.staged,
     'select\n  ' ~ lineage_audit._quoted_names(plan.reads) | join(',\n  ') ~ '\nfrom ' ~ plan.unstaged_sql ~ ('\n' ~ lineage_audit._where(bounds, '') if bounds else '')
   )) %}
+{% endmacro %}
+
+{% macro _staged_source() %}
+  {% do return(api.Relation.create(database=this.database, schema=this.schema, identifier=this.identifier ~ '__lineage_source', type='table')) %}
 {% endmacro %}
 
 {% macro _drop_staged_source_sql() %}
@@ -76,9 +83,5 @@
   {% if not plan or not plan.incremental or not plan.history.dead %}
     {% do return('') %}
   {% endif %}
-  {% set dead = [] %}
-  {% for invocation in plan.history.dead %}
-    {% do dead.append(lineage_audit.text_literal(invocation)) %}
-  {% endfor %}
-  {% do return('delete from ' ~ plan.gold ~ '\nwhere _lineage_invocation_id in (' ~ dead | join(', ') ~ ')') %}
+  {% do return('delete from ' ~ plan.gold ~ '\nwhere ' ~ lineage_audit._written_by_dead(plan)) %}
 {% endmacro %}

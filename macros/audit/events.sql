@@ -81,6 +81,10 @@
       }) %}
     {% endif %}
   {% endfor %}
+  {% set target_columns = [] %}
+  {% for column in plan.get('columns', []) %}
+    {% do target_columns.append({'name': column.name, 'type': column.type, 'is_key': column.is_key}) %}
+  {% endfor %}
   {% do return({
     'event_type': lineage_audit.text_literal(event_type),
     'event_ts': lineage_audit._utc_now(),
@@ -98,7 +102,8 @@
     'code_version': lineage_audit.text_literal(plan.code_version),
     'run_by': lineage_audit.run_by(),
     'watermark_from': lineage_audit.text_literal(plan.watermark['from'] if plan.watermark else plan.get('watermark_from')),
-    'source_fields': lineage_audit.text_literal(tojson(fields))
+    'source_fields': lineage_audit.text_literal(tojson(fields)),
+    'target_columns': lineage_audit.text_literal(tojson(target_columns))
   }) %}
 {% endmacro %}
 

@@ -1,29 +1,38 @@
-{#- What the store knows of a target before this run: {last_success, dead, has_rejected, known_hashes}. All targets are
-    looked up by one statement, once per dbt invocation. -#}
+{#- What the store knows of a target before this run: {last_success, dead: invocations that came to no end, has_rejected,
+    unkeyed: the lists of source columns whose values refused records without a key are known by, known_hashes}. All targets
+    are looked up by one statement, once per dbt invocation. -#}
 {% macro _target_history(target_relation) %}
   {% set facts = lineage_audit._remembered('history') %}
   {% if facts is none %}
     {% set facts = [] %}
     {% for row in run_query(lineage_audit._history_sql()).rows %}
-      {% do facts.append({'fact': row[0], 'target_relation': row[1], 'value': row[2], 'detail': row[3]}) %}
+      {% do facts.append({'fact': row[0], 'target_relation': row[1], 'value': row[2], 'source_fields': row[3], 'target_columns': row[4]}) %}
     {% endfor %}
     {% do lineage_audit._remember('history', facts) %}
   {% endif %}
-  {% set history = {'last_success': none, 'dead': [], 'has_rejected': false, 'known_hashes': []} %}
+  {% set history = lineage_audit._no_history() %}
   {% for fact in facts %}
     {% if fact.fact == 'config' %}
       {% do history.known_hashes.append(fact.value) %}
     {% elif fact.target_relation == target_relation %}
       {% if fact.fact == 'success' %}
-        {% do history.update({'last_success': {'watermark_to': fact.value, 'source_fields': fact.detail}}) %}
+        {% do history.update({'last_success': {
+          'watermark_to': fact.value, 'source_fields': fromjson(fact.source_fields), 'target_columns': fromjson(fact.target_columns) if fact.target_columns else none
+        }}) %}
       {% elif fact.fact == 'dead' %}
         {% do history.dead.append(fact.value) %}
       {% elif fact.fact == 'rejected' %}
         {% do history.update({'has_rejected': true}) %}
+      {% elif fact.fact == 'unkeyed' %}
+        {% do history.unkeyed.append(fromjson(fact.value)) %}
       {% endif %}
     {% endif %}
   {% endfor %}
   {% do return(history) %}
+{% endmacro %}
+
+{% macro _no_history() %}
+  {% do return({'last_success': none, 'dead': [], 'has_rejected': false, 'unkeyed': [], 'known_hashes': []}) %}
 {% endmacro %}
 
 {% macro _history_sql() %}
@@ -34,6 +43,7 @@ with successes as (
     invocation_id,
     watermark_to,
     source_fields,
+    target_columns,
     row_number() over (partition by target_relation order by event_ts desc) as age
   from {{ lineage_audit._store('run_event') }}
   where event_type = 'SUCCESS'
@@ -61,7 +71,8 @@ select
   'success' as fact,
   target_relation,
   watermark_to as value,
-  source_fields as detail
+  source_fields,
+  target_columns
 from successes
 where age = 1
 union all
@@ -69,7 +80,8 @@ select
   'dead' as fact,
   starts.target_relation,
   starts.invocation_id as value,
-  cast(null as {{ text }}) as detail
+  cast(null as {{ text }}) as source_fields,
+  cast(null as {{ text }}) as target_columns
 from starts
 left join successes
   on starts.target_relation = successes.target_relation
@@ -82,13 +94,24 @@ select distinct
   'rejected' as fact,
   target_relation,
   cast(null as {{ text }}) as value,
-  cast(null as {{ text }}) as detail
+  cast(null as {{ text }}) as source_fields,
+  cast(null as {{ text }}) as target_columns
 from {{ lineage_audit._store('rejected_record') }}
+union all
+select distinct
+  'unkeyed' as fact,
+  target_relation,
+  {{ lineage_audit.json_names('source_values_json') }} as value,
+  cast(null as {{ text }}) as source_fields,
+  cast(null as {{ text }}) as target_columns
+from {{ lineage_audit._store('rejected_record') }}
+where target_pk is null
 union all
 select distinct
   'config' as fact,
   cast(null as {{ text }}) as target_relation,
   config_hash as value,
-  cast(null as {{ text }}) as detail
+  cast(null as {{ text }}) as source_fields,
+  cast(null as {{ text }}) as target_columns
 from {{ lineage_audit._store('config_version') }}
 {% endmacro %}

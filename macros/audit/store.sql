@@ -9,7 +9,8 @@
       'pipeline_name': 'text', 'endpoint_name': 'text', 'source_system': 'text', 'target_table': 'text', 'node_id': 'text',
       'whole_table': 'flag', 'input_record_count': 'count', 'output_record_count': 'count', 'rejected_record_count': 'count',
       'filtered_record_count': 'count', 'config_hash': 'text', 'code_version': 'text', 'run_by': 'text',
-      'watermark_from': 'text', 'watermark_to': 'text', 'source_fields': 'text', 'error_message': 'text'
+      'watermark_from': 'text', 'watermark_to': 'text', 'source_fields': 'text', 'error_message': 'text',
+      'target_columns': 'text'
     },
     'cell_lineage': {
       'attempt_id': 'count', 'target_pk': 'text', 'column_position': 'position', 'source_values': 'texts'

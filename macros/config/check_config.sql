@@ -133,9 +133,6 @@
       'model', key, "rejected '" ~ request.rejected ~ "' is " ~ ('not built yet.' if known else 'unknown.'), "Use rejected='quarantine'."
     )) %}
   {% endif %}
-  {% if request.reprocess %}
-    {% do problems.append(lineage_audit._problem('vars', 'lineage_audit_reprocess', 'reprocessing is not built yet.', 'Leave the var out.')) %}
-  {% endif %}
   {% do return(problems) %}
 {% endmacro %}
 

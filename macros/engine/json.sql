@@ -47,6 +47,23 @@
   {% do return('to_json(map_from_arrays(' ~ names ~ ', ' ~ texts ~ '))') %}
 {% endmacro %}
 
+{#- The names of a JSON object, as a JSON array. -#}
+{% macro json_names(expression) %}
+  {% do return(adapter.dispatch('json_names', 'lineage_audit')(expression)) %}
+{% endmacro %}
+
+{% macro default__json_names(expression) %}
+  {% do return(lineage_audit._unsupported('json_names')) %}
+{% endmacro %}
+
+{% macro duckdb__json_names(expression) %}
+  {% do return('cast(to_json(json_keys(' ~ expression ~ ')) as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_names(expression) %}
+  {% do return('to_json(json_object_keys(' ~ expression ~ '))') %}
+{% endmacro %}
+
 {#- A row of a relation as one JSON text, whatever its columns are. -#}
 {% macro json_of_row(alias) %}
   {% do return(adapter.dispatch('json_of_row', 'lineage_audit')(alias)) %}

@@ -22,9 +22,7 @@
     {% set version = run_query('describe history ' ~ built_source ~ ' limit 1').rows[0]['version'] %}
     {% do return({'sql': built_source ~ ' version as of ' ~ version, 'staged': none}) %}
   {% endif %}
-  {% set staged = api.Relation.create(
-    database=this.database, schema=this.schema, identifier=this.identifier ~ '__lineage_source', type='table'
-  ) %}
+  {% set staged = lineage_audit._staged_source() %}
   {% do return({'sql': staged | string, 'staged': staged}) %}
 {% endmacro %}
 

@@ -58,7 +58,7 @@
 
 {#- Which source rows this run looks at. Rows without a watermark are looked at by every run, which refuses them. -#}
 {% macro _read_bounds(plan) %}
-  {% if not plan.watermark or plan.watermark.from is none or plan.staged %}
+  {% if not plan.watermark or plan.watermark.from is none or plan.staged or plan.reread == 'all' %}
     {% do return([]) %}
   {% endif %}
   {% do return([lineage_audit._newer_than_mark(plan)]) %}

@@ -48,9 +48,9 @@
     pre_hook=[
       {'sql': '{{ lineage_audit._started_sql() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._config_version_sql() }}', 'transaction': outlives},
-      {'sql': '{{ lineage_audit._stage_source_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._column_mapping_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._grow_struct_sql() }}', 'transaction': true},
+      {'sql': '{{ lineage_audit._stage_source_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._remove_dead_rows_sql() }}', 'transaction': true},
     ],
     post_hook=[

@@ -35,7 +35,7 @@
   {% set target_relation = lineage_audit._relation_text(gold) %}
   {% set config_hash = local_md5(tojson({'endpoint_name': request.endpoint_name, 'target_table': request.target_table, 'rows': config_rows})) %}
   {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not config.get('partition_by')) %}
-  {% set history = lineage_audit._target_history(target_relation) if lineage_audit._is_running() else {'last_success': none, 'dead': [], 'has_rejected': false, 'known_hashes': []} %}
+  {% set history = lineage_audit._target_history(target_relation) if lineage_audit._is_running() else lineage_audit._no_history() %}
   {% set last_success = none if not incremental else history.last_success %}
   {% set watermark_column = lineage_audit._source_column(request, request.watermark) if request.watermark else none %}
   {% set snapshot = lineage_audit.source_snapshot(request.source, request.built_source) %}
@@ -52,7 +52,16 @@
       'from': last_success.watermark_to if last_success else none
     }
   } %}
-  {% do lineage_audit._reconcile_fields(plan, last_success, request) %}
+  {% do lineage_audit._reconcile_with_gold(plan, last_success, request) %}
+  {% set reread = lineage_audit._reread(plan, request) %}
+  {% do plan.update({
+    'reread': reread, 'appends': request.strategy == 'append', 'reprocesses': request.reprocess and history.has_rejected,
+    'unkeyed': lineage_audit._unkeyed_fields(plan)
+  }) %}
+  {% if reread == 'keys' and not plan.staged %}
+    {% do plan.update({'unstaged_sql': snapshot.sql, 'staged': lineage_audit._staged_source()}) %}
+    {% do plan.update({'source_sql': plan.staged | string}) %}
+  {% endif %}
   {% do return(plan) %}
 {% endmacro %}
 
@@ -135,55 +144,20 @@
   {% do return(none) %}
 {% endmacro %}
 
-{#- The struct in gold holds what gold's own columns don't, and it only grows: its fields stay in the order they have
-    there, fields that no mapping uses any more stay as NULL, new ones come last. A field can't change its type or mark under rows that are there already. -#}
-{% macro _reconcile_fields(plan, last_success, request) %}
-  {% set struct_fields = plan.fields | selectattr('verbatim', 'none') | list %}
-  {% if not struct_fields %}
-    {% do struct_fields.append({
-      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
-    }) %}
-  {% endif %}
-  {% do plan.update({'struct_fields': struct_fields, 'new_fields': []}) %}
-  {% if not plan.incremental or not lineage_audit._is_running() %}
-    {% do return(none) %}
-  {% endif %}
-  {% if last_success is none %}
-    {% if not plan.history.dead %}
-      {% do lineage_audit._raise_problems(plan.model_name, [lineage_audit._problem(
-        'model', plan.target_relation, 'the table is there, and the audit store knows of no run that built it.', 'Run the model once with --full-refresh.'
-      )]) %}
-    {% endif %}
-    {% do return(none) %}
-  {% endif %}
-  {% set known = fromjson(last_success.source_fields) %}
-  {% set problems = [] %}
-  {% set struct_fields = [] %}
-  {% for field in known %}
-    {% set now = lineage_audit._find_column(plan.fields, field.name) %}
-    {% if now and (now.type != field.type or now.mark != field.mark) %}
-      {% do problems.append(lineage_audit._problem(
-        'field_mapping', plan.endpoint_name ~ ' / ' ~ plan.target_table ~ ' / source column ' ~ field.name,
-        'was ' ~ field.type ~ ', sensitivity ' ~ field.mark ~ ', when ' ~ plan.target_relation ~ ' was built, and is ' ~ now.type ~ ', sensitivity ' ~ now.mark ~ ', now.',
-        'Run the model once with --full-refresh.'
-      )) %}
-    {% endif %}
-    {% if field.in_struct %}
-      {% do struct_fields.append(now or {
-        'name': field.name, 'column': none, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type
-      }) %}
+{#- The lists of source columns by whose values refused records without a key are known, as fields of today. A list with
+    a column that is mapped no more can't be asked for. -#}
+{% macro _unkeyed_fields(plan) %}
+  {% set lists = [] %}
+  {% for names in plan.history.unkeyed %}
+    {% set fields = [] %}
+    {% for name in names %}
+      {% do fields.append(lineage_audit._find_column(plan.fields, name)) %}
+    {% endfor %}
+    {% if none not in fields %}
+      {% do lists.append(fields) %}
     {% endif %}
   {% endfor %}
-  {% if problems %}
-    {% do lineage_audit._raise_problems(plan.model_name, problems) %}
-  {% endif %}
-  {% set new_fields = [] %}
-  {% for field in plan.struct_fields %}
-    {% if not lineage_audit._find_column(struct_fields, field.name) and field.name != 'no_source_column' %}
-      {% do new_fields.append(field) %}
-    {% endif %}
-  {% endfor %}
-  {% do plan.update({'struct_fields': struct_fields + new_fields, 'new_fields': new_fields}) %}
+  {% do return(lists) %}
 {% endmacro %}
 
 {#- A source column as the source spells it; as the mapping spells it, without a type, where the source is not known. -#}

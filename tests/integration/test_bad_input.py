@@ -325,13 +325,6 @@ def test_error_in_one_endpoints_config_fails_its_models_alone(small):
     assert small.dbt("build").statuses["gold"] == "success"
 
 
-def test_reprocessing_is_refused_until_it_is_built(small):
-    run = small.dbt("build", vars={"lineage_audit_reprocess": True}, check=False)
-    assert problems_in(run.nodes["gold"].message)[1] == [
-        "vars · lineage_audit_reprocess: reprocessing is not built yet. Leave the var out."
-    ]
-
-
 def test_adapter_without_an_implementation_gets_a_clear_error(small):
     run = small.dbt("run-operation", "ask_for_a_type", check=False)
     assert not run.success

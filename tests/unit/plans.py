@@ -70,7 +70,12 @@ def plan(columns: list[dict], fields: list[dict], **changes: Any) -> dict[str, A
         "staged": None,
         "unstaged_sql": "db.silver.orders",
         "latest_by": None,
-        "history": {"last_success": None, "dead": [], "has_rejected": False, "known_hashes": []},
+        "history": {"last_success": None, "dead": [], "has_rejected": False, "unkeyed": [], "known_hashes": []},
+        "reread": "none",
+        "reprocesses": False,
+        "appends": False,
+        "unkeyed": [],
+        "known_in_gold": [],
         "watermark": None,
         **changes,
     }

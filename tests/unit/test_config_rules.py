@@ -238,7 +238,6 @@ NO_PROBLEM: list[str] = []
         ({"capture": "compact"}, ["model · mapped_model in gold_orders: capture 'compact' is not built yet. Use capture='exploded'."]),
         ({"capture": "all"}, ["model · mapped_model in gold_orders: capture 'all' is unknown. Use capture='exploded'."]),
         ({"rejected": "keep"}, ["model · mapped_model in gold_orders: rejected 'keep' is not built yet. Use rejected='quarantine'."]),
-        ({"reprocess": True}, ["vars · lineage_audit_reprocess: reprocessing is not built yet. Leave the var out."]),
         # --- materialization and key
         ({"materialized": "view"}, ["model · materialized of gold_orders: a mapped model can't be 'view'. Set materialized to 'table' or 'incremental'; for a view over it there is serving_view."]),
         ({"materialized": "incremental", "strategy": "microbatch"}, ["model · materialized of gold_orders: incremental_strategy 'microbatch' isn't supported. Use append, merge, delete+insert or insert_overwrite, as the adapter has them."]),

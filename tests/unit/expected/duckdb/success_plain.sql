@@ -21,7 +21,8 @@ insert into db.dev_audit.run_event (
   watermark_from,
   watermark_to,
   source_fields,
-  error_message
+  error_message,
+  target_columns
 )
 with read as (
   select
@@ -64,7 +65,8 @@ select
   null as watermark_from,
   cast(null as varchar) as watermark_to,
   '[{"name": "customer_note", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false}]' as source_fields,
-  cast(null as varchar) as error_message
+  cast(null as varchar) as error_message,
+  '[{"name": "order_id", "type": "varchar", "is_key": true}, {"name": "note", "type": "varchar", "is_key": false}]' as target_columns
 from read
 cross join refused
 cross join written

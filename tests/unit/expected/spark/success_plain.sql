@@ -21,7 +21,8 @@ insert into db.dev_audit.run_event (
   watermark_from,
   watermark_to,
   source_fields,
-  error_message
+  error_message,
+  target_columns
 )
 with read as (
   select
@@ -64,7 +65,8 @@ select
   null as watermark_from,
   cast(null as string) as watermark_to,
   '[{"name": "customer_note", "type": "string", "mark": "none", "field_type": "string", "in_struct": true}, {"name": "order_id", "type": "string", "mark": "none", "field_type": "string", "in_struct": false}]' as source_fields,
-  cast(null as string) as error_message
+  cast(null as string) as error_message,
+  '[{"name": "order_id", "type": "string", "is_key": true}, {"name": "note", "type": "string", "is_key": false}]' as target_columns
 from read
 cross join refused
 cross join written
