@@ -1,31 +1,55 @@
 {#- Operation: closes refused records by hand. See _audit.yml for the arguments. -#}
-{% macro dismiss(target_table, record_key, reason, closed_by=none) %}
+{% macro dismiss(target_table, reason, record_key=none, failed_rule=none, closed_by=none) %}
   {% set node = lineage_audit._mapped_node(target_table) %}
-  {% set wanted = [record_key] if record_key is string or record_key is number else record_key %}
-  {% if not (reason or '') | trim %}
-    {% do exceptions.raise_compiler_error("lineage_audit: dismiss wants a reason: --args '{target_table: " ~ target_table ~ ", record_key: …, reason: \"…\"}'.") %}
-  {% endif %}
   {% set target_relation = lineage_audit._relation_text(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) %}
+  {% set wanted = [] %}
+  {% set keys = [record_key] if record_key is string or record_key is number else record_key %}
+  {% for key in keys or [] %}
+    {% do wanted.append(key | string) %}
+  {% endfor %}
+  {% set problems = [] %}
+  {% if not (reason or '') | trim %}
+    {% do problems.append('A reason is missing: say why nobody will mend them.') %}
+  {% endif %}
+  {% if not wanted and failed_rule is none %}
+    {% do problems.append('Name what is to be dismissed: record_key (one or a list) or failed_rule.') %}
+  {% endif %}
   {% set open_keys = [] %}
-  {% set open_sql = 'with ' ~ lineage_audit._committed_ctes() | trim ~ ',\n' ~ lineage_audit._open_record_ctes(target_relation) | trim ~ '\nselect distinct record_key\nfrom open_records' %}
-  {% for row in run_query(open_sql).rows %}
-    {% do open_keys.append(row[0]) %}
-  {% endfor %}
-  {% set unknown = [] %}
+  {% set open_rules = [] %}
   {% set rows = [] %}
-  {% for each in wanted %}
-    {% set key = each | string %}
-    {% if key not in open_keys %}
-      {% do unknown.append("'" ~ key ~ "' is not in quarantine. " ~ lineage_audit._did_you_mean(key, open_keys, 'Look into the view quarantine for record_key.')) %}
-    {% else %}
-      {% do rows.append(lineage_audit._dismissal(target_relation, key, reason, closed_by)) %}
+  {% for open in lineage_audit._open_reasons(target_relation) %}
+    {% if open.record_key not in open_keys %}
+      {% do open_keys.append(open.record_key) %}
+      {% if open.record_key in wanted or failed_rule in open.failed_rules %}
+        {% do rows.append(lineage_audit._dismissal(target_relation, open.record_key, reason, closed_by)) %}
+      {% endif %}
     {% endif %}
+    {% for rule in open.failed_rules if rule not in open_rules %}
+      {% do open_rules.append(rule) %}
+    {% endfor %}
   {% endfor %}
-  {% if unknown or not rows %}
-    {% do exceptions.raise_compiler_error('lineage_audit: nothing was dismissed in ' ~ target_relation ~ ':\n  ' ~ (unknown | join('\n  ') or 'no record_key was given.')) %}
+  {% for key in wanted if key not in open_keys %}
+    {% do problems.append("record_key '" ~ key ~ "' is not in quarantine. " ~ lineage_audit._did_you_mean(key, open_keys, 'Look into the view quarantine for record_key.')) %}
+  {% endfor %}
+  {% if failed_rule is not none and failed_rule not in open_rules %}
+    {% do problems.append("No open record was refused for '" ~ failed_rule ~ "'. " ~ lineage_audit._did_you_mean(failed_rule, open_rules, 'There are: ' ~ (open_rules | join(', ') or 'none') ~ '.')) %}
+  {% endif %}
+  {% if problems %}
+    {% do exceptions.raise_compiler_error('lineage_audit: nothing was dismissed in ' ~ target_relation ~ ':\n  ' ~ problems | join('\n  ')) %}
   {% endif %}
   {% do run_query('insert into ' ~ lineage_audit._store('closed_record') ~ ' (\n  ' ~ lineage_audit._columns_of_store('closed_record') | join(',\n  ') ~ '\n)\n' ~ rows | join('\nunion all\n')) %}
   {% do print('dismissed ' ~ rows | length ~ (' record' if rows | length == 1 else ' records') ~ ' of ' ~ target_relation) %}
+{% endmacro %}
+
+{#- The open records of a target: [{record_key, failed_rules}]. -#}
+{% macro _open_reasons(target_relation) %}
+  {% set sql = 'with ' ~ lineage_audit._committed_ctes() | trim ~ ',\n' ~ lineage_audit._open_record_ctes(target_relation) | trim
+    ~ '\nselect\n  record_key,\n  ' ~ lineage_audit.json_array_of_list('failed_rules') ~ ' as failed_rules\nfrom open_records' %}
+  {% set found = [] %}
+  {% for row in run_query(sql).rows %}
+    {% do found.append({'record_key': row[0], 'failed_rules': fromjson(row[1])}) %}
+  {% endfor %}
+  {% do return(found) %}
 {% endmacro %}
 
 {% macro _dismissal(target_relation, record_key, reason, closed_by) %}

@@ -47,6 +47,22 @@
   {% do return('to_json(map_from_arrays(' ~ names ~ ', ' ~ texts ~ '))') %}
 {% endmacro %}
 
+{% macro json_array_of_list(list) %}
+  {% do return(adapter.dispatch('json_array_of_list', 'lineage_audit')(list)) %}
+{% endmacro %}
+
+{% macro default__json_array_of_list(list) %}
+  {% do return(lineage_audit._unsupported('json_array_of_list')) %}
+{% endmacro %}
+
+{% macro duckdb__json_array_of_list(list) %}
+  {% do return('cast(to_json(' ~ list ~ ') as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_array_of_list(list) %}
+  {% do return('to_json(' ~ list ~ ')') %}
+{% endmacro %}
+
 {#- The names of a JSON object, as a JSON array. -#}
 {% macro json_names(expression) %}
   {% do return(adapter.dispatch('json_names', 'lineage_audit')(expression)) %}
@@ -57,11 +73,11 @@
 {% endmacro %}
 
 {% macro duckdb__json_names(expression) %}
-  {% do return('cast(to_json(json_keys(' ~ expression ~ ')) as varchar)') %}
+  {% do return(lineage_audit.json_array_of_list('json_keys(' ~ expression ~ ')')) %}
 {% endmacro %}
 
 {% macro spark__json_names(expression) %}
-  {% do return('to_json(json_object_keys(' ~ expression ~ '))') %}
+  {% do return(lineage_audit.json_array_of_list('json_object_keys(' ~ expression ~ ')')) %}
 {% endmacro %}
 
 {#- A row of a relation as one JSON text, whatever its columns are. -#}

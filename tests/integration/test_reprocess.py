@@ -183,7 +183,9 @@ def test_who_dismisses_a_record_is_kept_with_the_reason(project, mended):
     [
         ("{target_table: gold_apend, record_key: b, reason: r}", "Did you mean gold_append"),
         ("{target_table: gold_append, record_key: a, reason: r}", "'a' is not in quarantine"),
-        ("{target_table: gold_append, record_key: b, reason: ''}", "dismiss wants a reason"),
+        ("{target_table: gold_append, record_key: b, reason: ''}", "A reason is missing"),
+        ("{target_table: gold_append, reason: r}", "Name what is to be dismissed"),
+        ("{target_table: gold_append, failed_rule: V_AMOUT, reason: r}", "Did you mean V_AMOUNT"),
     ],
 )
 def test_what_cannot_be_dismissed_is_said(project, mended, arguments, said):
@@ -287,3 +289,18 @@ def test_a_reprocessing_run_that_dies_loses_nothing(project, recovered):
         assert after.open[name] == {}, name
         others = [row for row in after.gold[name] if row[0] != "a"]
         assert others == [row for row in between.gold[name] if row[0] != "a"], name
+
+
+def test_all_records_of_a_reason_are_dismissed_at_once(project, recovered):
+    insert_into_source(
+        project, "events", [event("y", "-9", 20), event("x", "-8", 20), event("x", "-7", 20), event("v", "no", 20)]
+    )
+    project.dbt("run", "--select", "gold_append")
+    said = project.dbt(
+        "run-operation",
+        "lineage_audit.dismiss",
+        "--args",
+        "{target_table: gold_append, failed_rule: V_AMOUNT, reason: refunds}",
+    )
+    assert "dismissed 2 records" in said.output
+    assert State.of(project).open["gold_append"] == {"v": ["cast:amount"]}
