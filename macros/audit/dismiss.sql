@@ -7,12 +7,13 @@
   {% for key in keys or [] %}
     {% do wanted.append(key | string) %}
   {% endfor %}
+  {% set wanted_rules = [failed_rule] if failed_rule is string else failed_rule or [] %}
   {% set problems = [] %}
   {% if not (reason or '') | trim %}
     {% do problems.append('A reason is missing: say why nobody will mend them.') %}
   {% endif %}
-  {% if not wanted and failed_rule is none %}
-    {% do problems.append('Name what is to be dismissed: record_key (one or a list) or failed_rule.') %}
+  {% if not wanted and not wanted_rules %}
+    {% do problems.append('Name what is to be dismissed: record_key or failed_rule, one or a list.') %}
   {% endif %}
   {% set open_keys = [] %}
   {% set open_rules = [] %}
@@ -20,20 +21,19 @@
   {% for open in lineage_audit._open_reasons(target_relation) %}
     {% if open.record_key not in open_keys %}
       {% do open_keys.append(open.record_key) %}
-      {% if open.record_key in wanted or failed_rule in open.failed_rules %}
+      {% do open_rules.extend(open.failed_rules) %}
+      {% if open.record_key in wanted or wanted_rules | select('in', open.failed_rules) | list %}
         {% do rows.append(lineage_audit._dismissal(target_relation, open.record_key, reason, closed_by)) %}
       {% endif %}
     {% endif %}
-    {% for rule in open.failed_rules if rule not in open_rules %}
-      {% do open_rules.append(rule) %}
-    {% endfor %}
   {% endfor %}
   {% for key in wanted if key not in open_keys %}
     {% do problems.append("record_key '" ~ key ~ "' is not in quarantine. " ~ lineage_audit._did_you_mean(key, open_keys, 'Look into the view quarantine for record_key.')) %}
   {% endfor %}
-  {% if failed_rule is not none and failed_rule not in open_rules %}
-    {% do problems.append("No open record was refused for '" ~ failed_rule ~ "'. " ~ lineage_audit._did_you_mean(failed_rule, open_rules, 'There are: ' ~ (open_rules | join(', ') or 'none') ~ '.')) %}
-  {% endif %}
+  {% for rule in wanted_rules if rule not in open_rules %}
+    {% set reasons = open_rules | unique | list %}
+    {% do problems.append("No open record was refused for '" ~ rule ~ "'. " ~ lineage_audit._did_you_mean(rule, reasons, 'There are: ' ~ (reasons | join(', ') or 'none') ~ '.')) %}
+  {% endfor %}
   {% if problems %}
     {% do exceptions.raise_compiler_error('lineage_audit: nothing was dismissed in ' ~ target_relation ~ ':\n  ' ~ problems | join('\n  ')) %}
   {% endif %}

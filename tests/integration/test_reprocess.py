@@ -300,7 +300,7 @@ def test_all_records_of_a_reason_are_dismissed_at_once(project, recovered):
         "run-operation",
         "lineage_audit.dismiss",
         "--args",
-        "{target_table: gold_append, failed_rule: V_AMOUNT, reason: refunds}",
+        "{target_table: gold_append, failed_rule: [V_AMOUNT], reason: refunds}",
     )
     assert "dismissed 2 records" in said.output
     assert State.of(project).open["gold_append"] == {"v": ["cast:amount"]}
