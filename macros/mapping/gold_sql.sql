@@ -147,7 +147,20 @@
   {% do return(items) %}
 {% endmacro %}
 
+{#- A nested value that loses an element in its cast has lost it all: it holds more NULLs after than before. -#}
 {% macro _cast(column) %}
+  {% set value = lineage_audit._cast_or_default(column) %}
+  {% if not column.nested %}
+    {% do return(value) %}
+  {% endif %}
+  {% set nulls_before = lineage_audit.nulls_within(column.value, column.get('from_text')) %}
+  {% if column.default_expression %}
+    {% set nulls_before = 'coalesce(' ~ nulls_before ~ ', ' ~ lineage_audit.nulls_within(column.default) ~ ')' %}
+  {% endif %}
+  {% do return('case when coalesce(' ~ lineage_audit.nulls_within(value) ~ ' > ' ~ nulls_before ~ ', false) then null else ' ~ value ~ ' end') %}
+{% endmacro %}
+
+{% macro _cast_or_default(column) %}
   {% if column.data_type %}
     {% set value = 'try_cast(' ~ column.value ~ ' as ' ~ column.data_type ~ ')' %}
     {% if column.default_expression %}
@@ -161,20 +174,13 @@
   {% do return(column.value) %}
 {% endmacro %}
 
-{#- True where the cast of a column lost its value: NULL after and not before, or, within a nested value, more NULLs
-    after than before. -#}
+{#- True where the cast of a column lost its value: NULL after and not before. -#}
 {% macro _cast_failed(column) %}
   {% set given = column.value ~ ' is not null' %}
-  {% set nulls_before = lineage_audit.nulls_within(column.value, column.get('from_text')) %}
   {% if column.default_expression %}
     {% set given = '(' ~ given ~ ' or ' ~ column.default ~ ' is not null)' %}
-    {% set nulls_before = 'coalesce(' ~ nulls_before ~ ', ' ~ lineage_audit.nulls_within(column.default) ~ ')' %}
   {% endif %}
-  {% set failed = given ~ ' and ' ~ column.quoted ~ ' is null' %}
-  {% if column.nested %}
-    {% do return('(' ~ failed ~ ' or coalesce(' ~ lineage_audit.nulls_within(column.quoted) ~ ' > ' ~ nulls_before ~ ', false))') %}
-  {% endif %}
-  {% do return('(' ~ failed ~ ')') %}
+  {% do return('(' ~ given ~ ' and ' ~ column.quoted ~ ' is null)') %}
 {% endmacro %}
 
 {#- What must hold for a record to be accepted: steps 5 and 6, the reverse of _reasons. -#}
@@ -187,7 +193,7 @@
     {% if column.required %}
       {% do predicates.append(column.quoted ~ ' is not null') %}
     {% endif %}
-    {% if column.nested or (column.can_fail and not column.required) %}
+    {% if column.can_fail and not column.required %}
       {% do predicates.append('not ' ~ lineage_audit._cast_failed(column)) %}
     {% endif %}
   {% endfor %}

@@ -59,7 +59,7 @@ mapped as (
     _default_currency,
     try_cast(`_value_Due Date` as date) as `Due Date`,
     `_value_Due Date`,
-    try_cast(_value_sizes as array<int>) as sizes,
+    case when coalesce(size(regexp_extract_all(regexp_replace(to_json(try_cast(_value_sizes as array<int>), map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)) > size(regexp_extract_all(regexp_replace(to_json(_value_sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)), false) then null else try_cast(_value_sizes as array<int>) end as sizes,
     _value_sizes,
     _value_email as email,
     _value_phone as phone,
@@ -80,7 +80,7 @@ ranked as (
     and not (_value_amount is not null and amount is null)
     and currency is not null
     and not (`_value_Due Date` is not null and `Due Date` is null)
-    and not (_value_sizes is not null and sizes is null or coalesce(size(regexp_extract_all(regexp_replace(to_json(sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)) > size(regexp_extract_all(regexp_replace(to_json(_value_sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)), false))
+    and not (_value_sizes is not null and sizes is null)
     and coalesce((amount >= 0), true)
 )
 select

@@ -71,7 +71,7 @@ mapped as (
     _default_currency,
     try_cast(`_value_Due Date` as date) as `Due Date`,
     `_value_Due Date`,
-    try_cast(_value_sizes as array<int>) as sizes,
+    case when coalesce(size(regexp_extract_all(regexp_replace(to_json(try_cast(_value_sizes as array<int>), map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)) > size(regexp_extract_all(regexp_replace(to_json(_value_sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)), false) then null else try_cast(_value_sizes as array<int>) end as sizes,
     _value_sizes,
     _value_email as email,
     _value_phone as phone,
@@ -91,7 +91,7 @@ checked as (
     case when (_value_amount is not null and amount is null) then 'cast:amount' end,
     case when ((_value_currency is not null or _default_currency is not null) and currency is null) then 'cast:currency' when currency is null then 'not_null:currency' end,
     case when (`_value_Due Date` is not null and `Due Date` is null) then 'cast:Due Date' end,
-    case when (_value_sizes is not null and sizes is null or coalesce(size(regexp_extract_all(regexp_replace(to_json(sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)) > size(regexp_extract_all(regexp_replace(to_json(_value_sizes, map('ignoreNullFields', 'false')), '"(?:[^"\\\\]|\\\\.)*"', '""'), 'null', 0)), false)) then 'cast:sizes' end,
+    case when (_value_sizes is not null and sizes is null) then 'cast:sizes' end,
     case when not (amount >= 0) then 'NOT_NEGATIVE' end
   ), reason -> reason is not null) as _lineage_failed_rules,
     filter(array(
