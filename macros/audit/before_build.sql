@@ -7,6 +7,11 @@
     {% do return('') %}
   {% endif %}
   {% set types = lineage_audit._store_tables().config_version %}
+  {% set type_names = {} %}
+  {% for column, kind in types.items() %}
+    {% do type_names.update({column: lineage_audit.store_type(kind)}) %}
+  {% endfor %}
+  {% set now = lineage_audit._utc_now() %}
   {% set selects = [] %}
   {% for row in plan.config_rows %}
     {% set items = [] %}
@@ -14,7 +19,7 @@
       {% if column == 'config_hash' %}
         {% set value = lineage_audit.text_literal(plan.config_hash) %}
       {% elif column == 'created_ts' %}
-        {% set value = lineage_audit._utc_now() %}
+        {% set value = now %}
       {% elif column in ['endpoint_name', 'target_table'] %}
         {% set value = lineage_audit.text_literal(plan[column]) %}
       {% elif kind == 'texts' %}
@@ -24,7 +29,7 @@
       {% else %}
         {% set value = lineage_audit.text_literal(row[column]) %}
       {% endif %}
-      {% do items.append('cast(' ~ value ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
+      {% do items.append('cast(' ~ value ~ ' as ' ~ type_names[column] ~ ') as ' ~ column) %}
     {% endfor %}
     {% do selects.append('select\n  ' ~ items | join(',\n  ')) %}
   {% endfor %}

@@ -1,5 +1,8 @@
 {#- The one place where a text from config, data or dbt becomes SQL. -#}
 {% macro text_literal(value) %}
+  {% if value is none %}
+    {% do return('null') %}
+  {% endif %}
   {% do return(adapter.dispatch('text_literal', 'lineage_audit')(value)) %}
 {% endmacro %}
 
@@ -8,17 +11,11 @@
 {% endmacro %}
 
 {% macro duckdb__text_literal(value) %}
-  {% if value is none %}
-    {% do return('null') %}
-  {% endif %}
   {% do return("'" ~ (value | string).replace("'", "''") ~ "'") %}
 {% endmacro %}
 
 {#- Spark expands ${…} in any statement before it parses it, literals included. -#}
 {% macro spark__text_literal(value) %}
-  {% if value is none %}
-    {% do return('null') %}
-  {% endif %}
   {% set escaped = (value | string).replace('\\', '\\\\').replace("'", "\\'").replace('${', '\\u0024{') %}
   {% do return("'" ~ escaped ~ "'") %}
 {% endmacro %}
