@@ -71,8 +71,10 @@
   {% set source_types = [] %}
   {% for name in lineage_audit._split(row.source_columns) %}
     {% set column = lineage_audit._source_column(request, name) %}
-    {% do source_columns.append(column.name) %}
-    {% do source_types.append(column.type) %}
+    {% if column.name not in source_columns %}
+      {% do source_columns.append(column.name) %}
+      {% do source_types.append(column.type) %}
+    {% endif %}
   {% endfor %}
   {% set rules = {} %}
   {% set rule_ids = [] %}
