@@ -53,6 +53,7 @@ rejections as (
         rejected.target_relation,
         rejected.invocation_id,
         rejected.record_key,
+        rejected.failed_rules,
         rejected.mapped_values_json,
         rejected.source_values_json
       order by rejected.target_pk
