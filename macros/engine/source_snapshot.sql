@@ -42,3 +42,22 @@
 {% macro spark__begin_snapshot() %}
   {% do return('') %}
 {% endmacro %}
+
+{#- Ends a transaction that dbt has begun by a look at the catalog, so that what is sent next outlives the model's failure. -#}
+{% macro end_transaction() %}
+  {% do return(adapter.dispatch('end_transaction', 'lineage_audit')()) %}
+{% endmacro %}
+
+{% macro default__end_transaction() %}
+  {% do return(lineage_audit._unsupported('end_transaction')) %}
+{% endmacro %}
+
+{#- dbt-duckdb begins one where it looks up a schema that it does not build, such as that of a source, or drops a leftover. -#}
+{% macro duckdb__end_transaction() %}
+  {% do adapter.commit() %}
+  {% do return('') %}
+{% endmacro %}
+
+{% macro spark__end_transaction() %}
+  {% do return('') %}
+{% endmacro %}

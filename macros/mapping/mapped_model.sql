@@ -46,6 +46,7 @@
       'watermark': watermark, 'latest_by': latest_by, 'capture': capture or lineage_audit.settings().capture
     }},
     pre_hook=[
+      {'sql': '{{ lineage_audit.end_transaction() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._started_sql() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._config_version_sql() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._column_mapping_sql() }}', 'transaction': true},

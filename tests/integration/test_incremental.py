@@ -312,6 +312,14 @@ def test_nothing_of_a_failed_run_counts(failed_run):
         assert [key for key, *_ in failed_run.open_records(table)] == ["e2", "e4", "e8"]
 
 
+def test_a_failed_run_is_known_to_have_started(failed_run):
+    # On DuckDB nothing of the model's transaction outlives the failure, and the source's schema is one that dbt looks up
+    # while it compiles the model.
+    for table in failed_run.tables:
+        (run,) = [run for run in failed_run.runs if (run["target_table"], run["run_id"]) == (table, "r3")]
+        assert run["run_start_ts"] < run["run_end_ts"]
+
+
 def test_a_failed_run_leaves_rows_only_where_the_engine_cannot_roll_back(failed_run, engine):
     dead = {"e2", "e6"} if engine == "spark" else set()
     assert {key for key, _, run_id in failed_run.rows("gold_append") if run_id == "r3"} == dead
