@@ -1,4 +1,5 @@
-{#- What the store knows of a target before this run: {last_success, dead: invocations that came to no end, has_rejected,
+{#- What the store knows of a target before this run: {last_success, dead: invocations that came to no end,
+    dead_fields: their source fields, dead_rebuild: was one of them to write the whole table, has_rejected,
     unkeyed: the lists of source columns whose values refused records without a key are known by, known_hashes}. All targets
     are looked up by one statement, once per dbt invocation. -#}
 {% macro _target_history(target_relation) %}
@@ -19,8 +20,10 @@
         {% do history.update({'last_success': {
           'watermark_to': fact.value, 'source_fields': fromjson(fact.source_fields), 'target_columns': fromjson(fact.target_columns) if fact.target_columns else none
         }}) %}
-      {% elif fact.fact == 'dead' %}
+      {% elif fact.fact in ['dead', 'dead rebuild'] %}
         {% do history.dead.append(fact.value) %}
+        {% do history.dead_fields.extend(fromjson(fact.source_fields) if fact.source_fields else []) %}
+        {% do history.update({'dead_rebuild': history.dead_rebuild or fact.fact == 'dead rebuild'}) %}
       {% elif fact.fact == 'rejected' %}
         {% do history.update({'has_rejected': true}) %}
       {% elif fact.fact == 'unkeyed' %}
@@ -32,7 +35,7 @@
 {% endmacro %}
 
 {% macro _no_history() %}
-  {% do return({'last_success': none, 'dead': [], 'has_rejected': false, 'unkeyed': [], 'known_hashes': []}) %}
+  {% do return({'last_success': none, 'dead': [], 'dead_fields': [], 'dead_rebuild': false, 'has_rejected': false, 'unkeyed': [], 'known_hashes': []}) %}
 {% endmacro %}
 
 {% macro _history_sql() %}
@@ -52,7 +55,9 @@ starts as (
   select
     target_relation,
     invocation_id,
-    min(event_ts) as started_ts
+    min(event_ts) as started_ts,
+    max(whole_table) as whole_table,
+    max(source_fields) as source_fields
   from {{ lineage_audit._store('run_event') }}
   where event_type = 'STARTED'
   group by target_relation, invocation_id
@@ -77,10 +82,10 @@ from successes
 where age = 1
 union all
 select
-  'dead' as fact,
+  case when starts.whole_table then 'dead rebuild' else 'dead' end as fact,
   starts.target_relation,
   starts.invocation_id as value,
-  cast(null as {{ text }}) as source_fields,
+  starts.source_fields,
   cast(null as {{ text }}) as target_columns
 from starts
 left join successes
@@ -114,4 +119,14 @@ select distinct
   cast(null as {{ text }}) as source_fields,
   cast(null as {{ text }}) as target_columns
 from {{ lineage_audit._store('config_version') }}
+{% endmacro %}
+
+{#- Has an attempt that died put a new table in the place of the old one? Then no row of an earlier run is left, and the
+    last SUCCESS says nothing of what is there. -#}
+{% macro _replaced_by_the_dead(gold, history) %}
+  {% if not history.dead_rebuild or target.type == 'duckdb' %}
+    {% do return(false) %}
+  {% endif %}
+  {% set found = run_query('select 1 as found\nfrom ' ~ gold ~ '\nwhere _lineage_invocation_id not in ' ~ lineage_audit._in_list(history.dead) ~ '\nlimit 1') %}
+  {% do return(found.rows | length == 0) %}
 {% endmacro %}

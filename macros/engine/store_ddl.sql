@@ -67,3 +67,29 @@
   {% endfor %}
   {% do return('alter table ' ~ relation ~ ' add columns (\n  ' ~ columns | join(',\n  ') ~ '\n)') %}
 {% endmacro %}
+
+{#- Those of these fields, which attempts that died meant to add, that a struct column has. -#}
+{% macro struct_fields_there(relation, struct_column, fields) %}
+  {% do return(adapter.dispatch('struct_fields_there', 'lineage_audit')(relation, struct_column, fields)) %}
+{% endmacro %}
+
+{% macro default__struct_fields_there(relation, struct_column, fields) %}
+  {% do return(lineage_audit._unsupported('struct_fields_there')) %}
+{% endmacro %}
+
+{#- Fields are added in the model's transaction, so they are gone with it. -#}
+{% macro duckdb__struct_fields_there(relation, struct_column, fields) %}
+  {% do return([]) %}
+{% endmacro %}
+
+{#- Spark's own word on each: of a struct's type as text, names with a colon or comma could not be told. -#}
+{% macro spark__struct_fields_there(relation, struct_column, fields) %}
+  {% set found = [] %}
+  {% for field in fields %}
+    {% set plan_text = run_query('explain select ' ~ struct_column ~ '.' ~ lineage_audit.quote_name(field.name) ~ ' from ' ~ relation).rows[0][0] %}
+    {% if 'FIELD_NOT_FOUND' not in plan_text %}
+      {% do found.append(field) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(found) %}
+{% endmacro %}

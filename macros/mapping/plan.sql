@@ -36,7 +36,8 @@
   {% set config_hash = local_md5(tojson({'endpoint_name': request.endpoint_name, 'target_table': request.target_table, 'rows': config_rows})) %}
   {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not config.get('partition_by')) %}
   {% set history = lineage_audit._target_history(target_relation) if lineage_audit._is_running() else lineage_audit._no_history() %}
-  {% set last_success = none if not incremental else history.last_success %}
+  {% set replaced = incremental and not whole_table and lineage_audit._replaced_by_the_dead(gold, history) %}
+  {% set last_success = history.last_success if incremental and not replaced else none %}
   {% set watermark_column = lineage_audit._source_column(request, request.watermark) if request.watermark else none %}
   {% set snapshot = lineage_audit.source_snapshot(request.source, request.built_source) %}
   {% set plan = {

@@ -12,18 +12,19 @@
   {% if not plan.incremental or not lineage_audit._is_running() %}
     {% do return(none) %}
   {% endif %}
-  {% if last_success is none %}
-    {% if not plan.history.dead %}
-      {% do lineage_audit._raise_problems(plan.model_name, [lineage_audit._problem(
-        'model', plan.target_relation, 'the table is there, and the audit store knows of no run that built it.', 'Run the model once with --full-refresh.'
-      )]) %}
-    {% endif %}
+  {% if last_success is none and not plan.history.dead %}
+    {% do lineage_audit._raise_problems(plan.model_name, [lineage_audit._problem(
+      'model', plan.target_relation, 'the table is there, and the audit store knows of no run that built it.', 'Run the model once with --full-refresh.'
+    )]) %}
+  {% endif %}
+  {% set source_fields = lineage_audit._source_fields_of_gold(plan, last_success) %}
+  {% if not source_fields %}
     {% do return(none) %}
   {% endif %}
-  {% set problems = lineage_audit._changed_columns(plan, last_success) %}
+  {% set problems = lineage_audit._changed_columns(plan, last_success) if last_success else [] %}
   {% set struct_fields = [] %}
   {% set known_in_gold = [] %}
-  {% for field in last_success.source_fields %}
+  {% for field in source_fields %}
     {% set now = lineage_audit._find_column(plan.fields, field.name) %}
     {% if now and (now.type != field.type or now.mark != field.mark) %}
       {% do problems.append(lineage_audit._problem(
@@ -54,6 +55,19 @@
     {% endif %}
   {% endfor %}
   {% do plan.update({'struct_fields': struct_fields + new_fields, 'new_fields': new_fields, 'known_in_gold': known_in_gold}) %}
+{% endmacro %}
+
+{#- The source fields that gold holds: those of its last run, and those that attempts which died have added to the struct. -#}
+{% macro _source_fields_of_gold(plan, last_success) %}
+  {% set known = last_success.source_fields | list if last_success else [] %}
+  {% set unsure = [] %}
+  {% for field in plan.history.dead_fields | selectattr('in_struct') %}
+    {% if not lineage_audit._find_column(known | selectattr('in_struct') | list, field.name) and not lineage_audit._find_column(unsure, field.name) %}
+      {% do unsure.append(field) %}
+    {% endif %}
+  {% endfor %}
+  {% do known.extend(lineage_audit.struct_fields_there(plan.gold, '_lineage_source_values', unsure)) %}
+  {% do return(known) %}
 {% endmacro %}
 
 {#- Target columns that came, went, or are declared otherwise than in the run that wrote gold last. -#}

@@ -414,6 +414,8 @@ def grown_run(later_run, project, engine):
     project.write("seeds/field_mapping.csv", mapping(engine, *grown))
     insert_into_source(project, "events", [event_row(engine, "e7", "70", "eu", "2024-01-06 10:00:00")])
     project.dbt("seed", "--select", "field_mapping")
+    # An attempt that fails when its rows are written: what it added to the struct stays where nothing is rolled back.
+    assert not run(project, "r4", tables=["gold_append"], **{"break": True}).success
     return look(project, run(project, "r4", tables=["gold_append"]))
 
 
@@ -499,6 +501,28 @@ def test_a_full_refresh_starts_anew(refreshed):
         # The store keeps what was; e3 was accepted at last.
         assert refreshed.open_records(table) == [("e4", ["not_null:loaded_at"], "r6")]
         assert refreshed.keys_with_lineage(table, "r1") == ["e1", "e3"]
+
+
+# --- a full refresh that fails when it has replaced the table ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def after_failed_refresh(refreshed, project):
+    failed = run(project, "r7", "--full-refresh", **{"break": True})
+    left = look(project, failed)
+    return left, look(project, run(project, "r8"))
+
+
+def test_a_failed_full_refresh_loses_no_row(after_failed_refresh, engine):
+    left, seen = after_failed_refresh
+    for table in seen.tables:
+        replaced_by = {run_id for _, _, run_id in left.rows(table)}
+        assert replaced_by == ({"r7"} if engine == "spark" else {"r6"})
+        # The next run goes without the flag: it reads all where the table was replaced, and what is new where it was not.
+        assert [(key, amount) for key, amount, _ in seen.rows(table)] == [("e1", 11), ("e3", 33)]
+        assert seen.audit(table, "r8")[0] == "SUCCESS"
+        for key, _, run_id in seen.rows(table):
+            assert key in seen.keys_with_lineage(table, run_id)
 
 
 # --- what is refused before any data moves -----------------------------------------------------------------------
