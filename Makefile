@@ -67,6 +67,10 @@ demo-spark: $(VENV)/.installed-spark
 test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta; ARGS go to pytest
 	$(BIN)/python -m pytest --install-java $(ARGS)
 
+.PHONY: torture
+torture: $(VENV)/.installed-dev ## kill dbt in the midst of its work, hundreds of times, and check what the next run leaves
+	LINEAGE_AUDIT_TORTURE=full $(BIN)/python -m pytest --install-java tests/torture -s $(ARGS)
+
 SQL_FOLDERS := $(wildcard models analyses tests/dbt)
 
 .PHONY: lint
