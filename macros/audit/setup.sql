@@ -1,23 +1,38 @@
-{#- Operation: creates what the audit store lacks. The first run does the same; run it by hand where jobs that would
-    make a first run all start at once. -#}
+{#- Operation: creates what the audit store lacks, and adds the columns that tables of an earlier version lack. Nothing is
+    dropped, retyped or rewritten. -#}
 {% macro setup() %}
-  {% set created = lineage_audit._create_missing_tables() %}
-  {% do print('audit store ' ~ lineage_audit._store('run_event').without_identifier() ~ ': ' ~ ('created ' ~ created | join(', ') if created else 'complete')) %}
+  {% set look = lineage_audit._look_at_store() %}
+  {% do lineage_audit._raise_store_problems(look.problems) %}
+  {% set done = [] %}
+  {% if look.missing %}
+    {% do lineage_audit._create_store_tables(look.missing) %}
+    {% do done.append('created ' ~ look.missing | join(', ')) %}
+  {% endif %}
+  {% if look.old %}
+    {% set names = [] %}
+    {% for table, columns in look.old.items() %}
+      {% do run_query(lineage_audit.add_store_columns(lineage_audit._store(table), columns)) %}
+      {% for column in columns %}
+        {% do names.append(table ~ '.' ~ column) %}
+      {% endfor %}
+    {% endfor %}
+    {#- dbt's own look at the schema began a transaction, which it would roll back. -#}
+    {% do adapter.commit() %}
+    {% do done.append('added the columns ' ~ names | join(', ')) %}
+  {% endif %}
+  {% do print('audit store ' ~ lineage_audit._store_name() ~ ': ' ~ (done | join('; ') or 'complete')) %}
 {% endmacro %}
 
-{#- DDL is sent only where a look (dbt's own cache of relations) shows a table missing. -#}
-{% macro _create_missing_tables() %}
-  {% set created = [] %}
-  {% for table, columns in lineage_audit._store_tables().items() %}
+{#- The line says what is attempted: where the engine refuses, its own message need not name the tables. -#}
+{% macro _create_store_tables(tables) %}
+  {% do log(
+    'lineage_audit: creates the tables of the audit store in ' ~ lineage_audit._store_name() ~ ': ' ~ tables | join(', ')
+    ~ ". If the engine refuses: docs/audit_store.md, 'When the audit store itself fails'.", info=true
+  ) %}
+  {% do adapter.create_schema(lineage_audit._store(tables[0])) %}
+  {% for table in tables %}
     {% set relation = lineage_audit._store(table) %}
-    {% if adapter.get_relation(database=relation.database, schema=relation.schema, identifier=relation.identifier) is none %}
-      {% if not created %}
-        {% do adapter.create_schema(relation) %}
-      {% endif %}
-      {% do run_query(lineage_audit.create_store_table(relation, columns)) %}
-      {% do adapter.cache_added(relation) %}
-      {% do created.append(table) %}
-    {% endif %}
+    {% do run_query(lineage_audit.create_store_table(relation, lineage_audit._store_tables()[table])) %}
+    {% do adapter.cache_added(relation) %}
   {% endfor %}
-  {% do return(created) %}
 {% endmacro %}

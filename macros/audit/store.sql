@@ -38,6 +38,19 @@
   }) %}
 {% endmacro %}
 
+{#- The columns that a row can't be told by without: each table has had them in every version, and one that lacks any of
+    them is not the package's. -#}
+{% macro _row_columns() %}
+  {% do return({
+    'run_event': ['event_type', 'event_ts', 'attempt_id', 'run_id', 'invocation_id', 'target_relation'],
+    'cell_lineage': ['attempt_id', 'target_pk', 'column_position', 'source_values'],
+    'rejected_record': ['invocation_id', 'target_relation', 'record_key', 'failed_rules'],
+    'closed_record': ['invocation_id', 'target_relation', 'record_key', 'closed_as', 'closed_ts'],
+    'rule_violation': ['invocation_id', 'target_relation', 'record_key', 'business_rule_id'],
+    'config_version': ['config_hash', 'kind', 'column_position']
+  }) %}
+{% endmacro %}
+
 {#- A table of the store lies where dbt puts the package's views. -#}
 {% macro _store(table) %}
   {% if not execute %}

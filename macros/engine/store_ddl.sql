@@ -26,6 +26,28 @@
   {% do return(definitions | join(',\n  ')) %}
 {% endmacro %}
 
+{#- Adds to a table of the audit store the columns that it lacks. -#}
+{% macro add_store_columns(relation, columns) %}
+  {% do return(adapter.dispatch('add_store_columns', 'lineage_audit')(relation, columns)) %}
+{% endmacro %}
+
+{% macro default__add_store_columns(relation, columns) %}
+  {% do return(lineage_audit._unsupported('add_store_columns')) %}
+{% endmacro %}
+
+{#- Takes one column at a time. -#}
+{% macro duckdb__add_store_columns(relation, columns) %}
+  {% set statements = [] %}
+  {% for name, kind in columns.items() %}
+    {% do statements.append('alter table ' ~ relation ~ ' add column if not exists ' ~ name ~ ' ' ~ lineage_audit.store_type(kind)) %}
+  {% endfor %}
+  {% do return(statements | join(';\n')) %}
+{% endmacro %}
+
+{% macro spark__add_store_columns(relation, columns) %}
+  {% do return('alter table ' ~ relation ~ ' add columns (\n  ' ~ lineage_audit._column_definitions(columns) ~ '\n)') %}
+{% endmacro %}
+
 {#- A point in time, given as text in UTC. -#}
 {% macro timestamp_literal(text) %}
   {% do return(adapter.dispatch('timestamp_literal', 'lineage_audit')(text)) %}
