@@ -371,6 +371,10 @@
   {% if not hashed or not lineage_audit._is_running() %}
     {% do return([]) %}
   {% endif %}
+  {% do return(lineage_audit._hash_key_problems(hashed[0])) %}
+{% endmacro %}
+
+{% macro _hash_key_problems(row) %}
   {% set missing = lineage_audit._remembered('hash key is missing') %}
   {% if missing is none %}
     {% set missing = run_query('select case when ' ~ lineage_audit.hash_key_is_missing() ~ ' then 1 else 0 end as is_missing').rows[0][0] | int == 1 %}
@@ -380,7 +384,7 @@
     {% do return([]) %}
   {% endif %}
   {% do return([lineage_audit._problem(
-    'field_mapping', lineage_audit._row_key(hashed[0]), 'sensitivity is hash, and there is no key to hash with, or an empty one.', lineage_audit.hash_key_remedy()
+    'field_mapping', lineage_audit._row_key(row), 'sensitivity is hash, and there is no key to hash with, or an empty one.', lineage_audit.hash_key_remedy()
   )]) %}
 {% endmacro %}
 

@@ -30,23 +30,23 @@
 {% endmacro %}
 
 {#- The list of those expressions that are not NULL. -#}
-{% macro list_without_nulls(expressions) %}
+{% macro list_without_nulls(expressions, indent='  ') %}
   {% if not expressions %}
     {% do return(lineage_audit.list_of([])) %}
   {% endif %}
-  {% do return(adapter.dispatch('list_without_nulls', 'lineage_audit')(expressions)) %}
+  {% do return(adapter.dispatch('list_without_nulls', 'lineage_audit')(expressions, indent)) %}
 {% endmacro %}
 
-{% macro default__list_without_nulls(expressions) %}
+{% macro default__list_without_nulls(expressions, indent) %}
   {% do return(lineage_audit._unsupported('list_without_nulls')) %}
 {% endmacro %}
 
-{% macro duckdb__list_without_nulls(expressions) %}
-  {% do return('list_filter([\n    ' ~ expressions | join(',\n    ') ~ '\n  ], lambda reason: reason is not null)') %}
+{% macro duckdb__list_without_nulls(expressions, indent) %}
+  {% do return('list_filter([\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent ~ '], lambda reason: reason is not null)') %}
 {% endmacro %}
 
-{% macro spark__list_without_nulls(expressions) %}
-  {% do return('filter(array(\n    ' ~ expressions | join(',\n    ') ~ '\n  ), reason -> reason is not null)') %}
+{% macro spark__list_without_nulls(expressions, indent) %}
+  {% do return('filter(array(\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent ~ '), reason -> reason is not null)') %}
 {% endmacro %}
 
 {% macro list_length(expression) %}
@@ -63,6 +63,23 @@
 
 {% macro spark__list_length(expression) %}
   {% do return('size(' ~ expression ~ ')') %}
+{% endmacro %}
+
+{#- NULL where the list is empty. -#}
+{% macro first_item(list) %}
+  {% do return(adapter.dispatch('first_item', 'lineage_audit')(list)) %}
+{% endmacro %}
+
+{% macro default__first_item(list) %}
+  {% do return(lineage_audit._unsupported('first_item')) %}
+{% endmacro %}
+
+{% macro duckdb__first_item(list) %}
+  {% do return(list ~ '[1]') %}
+{% endmacro %}
+
+{% macro spark__first_item(list) %}
+  {% do return('get(' ~ list ~ ', 0)') %}
 {% endmacro %}
 
 {#- The from-clause that turns each list of a relation into rows: alias.item. -#}

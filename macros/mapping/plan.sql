@@ -92,13 +92,6 @@
   {% set same_type = not written and row.data_type and lineage_audit._same_type(row.data_type, source_types[0]) %}
   {% set casts = row.data_type and not same_type %}
   {% set can_fail = (casts or (row.data_type and rules.default)) and not lineage_audit._is_text_type(row.data_type) %}
-  {% set mark = namespace(name='none' if row.sensitivity is none else row.sensitivity) %}
-  {% for name in source_columns %}
-    {% set found = request.marks.get(name | lower, 'none') %}
-    {% if found == 'mask' or (found == 'hash' and mark.name == 'none') %}
-      {% set mark.name = found %}
-    {% endif %}
-  {% endfor %}
   {% set is_key = lineage_audit._is_true(row.is_primary_key, false) %}
   {% do return({
     'name': row.target_column, 'quoted': lineage_audit.quote_name(row.target_column),
@@ -112,9 +105,21 @@
     'from_text': not written and source_types and lineage_audit._is_text_type(source_types[0] or ''),
     'nested': can_fail and lineage_audit._is_nested_type(row.data_type),
     'required': is_key or not lineage_audit._is_true(row.nullable, true),
-    'is_key': is_key, 'mark': mark.name,
+    'is_key': is_key, 'mark': lineage_audit._strictest_mark(row, request.marks),
     'source_columns': source_columns, 'source_types': source_types, 'rule_ids': rule_ids, 'row': row
   }) %}
+{% endmacro %}
+
+{#- The mark of a mapped column: its row's own, or a stricter one of its source columns. -#}
+{% macro _strictest_mark(row, marks) %}
+  {% set mark = namespace(name=row.sensitivity or 'none') %}
+  {% for name in lineage_audit._split(row.source_columns) %}
+    {% set found = marks.get(name | lower, 'none') %}
+    {% if found == 'mask' or (found == 'hash' and mark.name == 'none') %}
+      {% set mark.name = found %}
+    {% endif %}
+  {% endfor %}
+  {% do return(mark.name) %}
 {% endmacro %}
 
 {#- Every declared source column once, in the order of first use: {name, column, type, mark, field_type: its type once

@@ -35,6 +35,11 @@ DISPATCH = {
 }
 
 
+def without_test_tags(source: str) -> str:
+    """A file's source with generic tests as what dbt makes of them: macros named test_x."""
+    return re.sub(r"(\{%-?\s*end)test\b", r"\1macro", re.sub(r"(\{%-?\s*)test\s+(\w+)", r"\1macro test_\2", source))
+
+
 class CompilationError(Exception):
     """What exceptions.raise_compiler_error raises."""
 
@@ -83,7 +88,8 @@ class Macros:
         environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=_Missing)
         environment.globals.update(self._context(project_vars))
         for path in MACRO_FILES:
-            source = self.DEFINITION.sub(rf"\g<1>{self.PREFIX}\g<2>", path.read_text(encoding="utf-8"))
+            source = without_test_tags(path.read_text(encoding="utf-8"))
+            source = self.DEFINITION.sub(rf"\g<1>{self.PREFIX}\g<2>", source)
             module = environment.from_string(source).module
             for name, macro in vars(module).items():
                 if name.startswith(self.PREFIX):

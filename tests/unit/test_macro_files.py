@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from bare_jinja import MACRO_FILES, ROOT
+from bare_jinja import MACRO_FILES, ROOT, without_test_tags
 
 ADAPTER_PREFIXES = ("default__", "duckdb__", "spark__", "databricks__")
 MODEL_FILES = sorted((ROOT / "models").rglob("*.sql"))
@@ -70,7 +70,7 @@ def macros_with_arguments() -> dict[str, list[str]]:
     return {
         macro.name: [argument.name for argument in macro.args]
         for path in MACRO_FILES
-        for macro in environment.parse(path.read_text(encoding="utf-8")).find_all(jinja2.nodes.Macro)
+        for macro in environment.parse(without_test_tags(path.read_text(encoding="utf-8"))).find_all(jinja2.nodes.Macro)
     }
 
 
