@@ -11,12 +11,16 @@
   {% do return(expression) %}
 {% endmacro %}
 
-{#- Spark expands ${…} in any statement before it parses it. Within a literal it is text: only there is it escaped. -#}
+{#- Spark expands ${…} in any statement before it parses it. Within a literal it is text: only there is it escaped; r'…' knows no escapes, and is cut in two. -#}
 {% macro spark__sql_expression(expression) %}
   {% set parts = [] %}
   {% for part in modules.re.split(lineage_audit.literal_pattern(), expression) %}
     {% set is_literal = part.startswith("'") or part.startswith('"') %}
-    {% do parts.append(part.replace('${', '\\u0024{') if is_literal else part) %}
+    {% if modules.re.match('[rR][\'"]', part) and '${' in part %}
+      {% do parts.append('concat(' ~ part.replace('${', '$' ~ part[1] ~ ', ' ~ part[0] ~ part[1] ~ '{') ~ ')') %}
+    {% else %}
+      {% do parts.append(part.replace('${', '\\u0024{') if is_literal else part) %}
+    {% endif %}
   {% endfor %}
   {% do return(parts | join('')) %}
 {% endmacro %}
@@ -30,11 +34,13 @@
   {% do return(lineage_audit._unsupported('literal_pattern')) %}
 {% endmacro %}
 
-{#- A backslash is a character like any other, but in e'…'. -#}
+{#- A backslash is a character like any other, but in e'…'; $$…$$ is a text, in which quotes mean nothing. A text between
+    tags ($tag$…$tag$) is none here: no pattern with one group can find its end, and checks refuse it. -#}
 {% macro duckdb__literal_pattern() %}
-  {% do return("(\\b[eE]'(?:[^'\\\\]|''|\\\\[\\s\\S])*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")") %}
+  {% do return("((?<![\\w$\\x80-\\U0010ffff])\\$\\$[\\s\\S]*?\\$\\$|(?<![\\w$\\x80-\\U0010ffff])[eE]'(?:[^'\\\\]|''|\\\\[\\s\\S])*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")") %}
 {% endmacro %}
 
+{#- In r'…' a backslash is a character like any other. -#}
 {% macro spark__literal_pattern() %}
-  {% do return("('(?:[^'\\\\]|''|\\\\[\\s\\S])*'|\"(?:[^\"\\\\]|\"\"|\\\\[\\s\\S])*\"|`(?:[^`]|``)*`)") %}
+  {% do return("(\\b[rR](?:'[^']*'|\"[^\"]*\")|'(?:[^'\\\\]|''|\\\\[\\s\\S])*'|\"(?:[^\"\\\\]|\"\"|\\\\[\\s\\S])*\"|`(?:[^`]|``)*`)") %}
 {% endmacro %}

@@ -192,6 +192,8 @@ def test_json_of_duckdb_drops_no_null_and_no_quote(macros, connection):
         ("amount_raw * fx_rate", "amount_raw * fx_rate"),
         ("'it''s'", "'it''s'"),
         ("concat('${a}', b)", r"concat('\u0024{a}', b)"),
+        # A raw text has no escapes, so the two characters are parted.
+        ("r'\\d${a}' || R\"${b}\"", "concat(r'\\d$', r'{a}') || concat(R\"$\", R\"{b}\")"),
         # Outside of a text it is the user's own variable.
         ("${variable} + 1", "${variable} + 1"),
         ("`${a}` || '${b}'", r"`${a}` || '\u0024{b}'"),
