@@ -1,13 +1,18 @@
 {#- Checks of one model's config. Each check takes the request (see _request in macros/mapping) and returns problems:
-    {seed, key, problem, remedy}. All checks run, so that one message names every problem. -#}
+    {seed, key, problem, remedy}. All checks run, so that one message names every problem. They know the config tables
+    and the source's columns; what else there is to check is in validate_config.sql and ask_engine.sql. -#}
 {% macro _config_problems(request) %}
   {% set problems = [] %}
   {% do problems.extend(lineage_audit._check_seed_loader(request)) %}
-  {% do problems.extend(lineage_audit._check_endpoint(request)) %}
+  {% do problems.extend(lineage_audit._check_config_columns(request)) %}
+  {% if not request.get('unmapped') %}
+    {% do problems.extend(lineage_audit._check_endpoint(request)) %}
+  {% endif %}
   {% do problems.extend(lineage_audit._check_arguments(request)) %}
   {% do problems.extend(lineage_audit._check_mapping_rows(request)) %}
   {% do problems.extend(lineage_audit._check_source_columns(request)) %}
   {% do problems.extend(lineage_audit._check_rules(request)) %}
+  {% do problems.extend(lineage_audit._check_tables_of_rules(request)) %}
   {% do problems.extend(lineage_audit._check_keys(request)) %}
   {% do problems.extend(lineage_audit._check_materialization(request)) %}
   {% do problems.extend(lineage_audit._check_hash_key(request)) %}
@@ -18,15 +23,24 @@
   {% do return({'seed': seed, 'key': key, 'problem': problem, 'remedy': remedy}) %}
 {% endmacro %}
 
+{#- What may be meant, and deserves a look: only validate_config says it, and it fails nothing. -#}
+{% macro _warning(seed, key, problem, remedy) %}
+  {% do return({'seed': seed, 'key': key, 'problem': problem, 'remedy': remedy, 'severity': 'warning'}) %}
+{% endmacro %}
+
 {% macro _raise_problems(model_name, problems) %}
+  {% do exceptions.raise_compiler_error(
+    'lineage_audit: ' ~ problems | length ~ (' problem' if problems | length == 1 else ' problems') ~ ' in the config of model ' ~ model_name
+    ~ ', found before any data moved:\n' ~ lineage_audit._numbered(problems)
+  ) %}
+{% endmacro %}
+
+{% macro _numbered(problems) %}
   {% set lines = [] %}
   {% for item in problems %}
     {% do lines.append('  ' ~ loop.index ~ '. ' ~ item.seed ~ ' · ' ~ item.key ~ ': ' ~ item.problem ~ ' ' ~ item.remedy) %}
   {% endfor %}
-  {% do exceptions.raise_compiler_error(
-    'lineage_audit: ' ~ problems | length ~ (' problem' if problems | length == 1 else ' problems') ~ ' in the config of model ' ~ model_name
-    ~ ', found before any data moved:\n' ~ lines | join('\n')
-  ) %}
+  {% do return(lines | join('\n')) %}
 {% endmacro %}
 
 {% macro _row_key(row) %}
@@ -65,6 +79,46 @@
   {% do return(problems) %}
 {% endmacro %}
 
+{#- A misspelt column counts as empty throughout, and its cells as the user's own: nobody would see it. -#}
+{% macro _check_config_columns(request) %}
+  {% set problems = [] %}
+  {% for seed, names in request.get('config_columns', {}).items() %}
+    {% set known = lineage_audit._config_columns()[seed] %}
+    {% set missing = known | reject('in', names) | list %}
+    {% set explained = [] %}
+    {% for name in names | reject('in', known) %}
+      {% set meant = lineage_audit.nearest_names(name, missing, 1, 0.65) %}
+      {% if meant %}
+        {% do explained.extend(meant) %}
+        {% do problems.append(lineage_audit._problem(
+          seed, 'column ' ~ name, 'is not a column that the package reads, and ' ~ meant[0] ~ ' is missing.', 'Did you mean ' ~ meant[0] ~ '?'
+        )) %}
+      {% endif %}
+    {% endfor %}
+    {% for name in missing %}
+      {% if name in lineage_audit._required_config_columns()[seed] and name not in explained %}
+        {% do problems.append(lineage_audit._problem(seed, 'column ' ~ name, 'is missing.', 'Add it to the header: without it no row says anything.')) %}
+      {% endif %}
+    {% endfor %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _required_config_columns() %}
+  {% do return({
+    'api_endpoints': ['endpoint_name'],
+    'field_mapping': ['endpoint_name', 'target_table', 'target_column', 'is_primary_key'],
+    'business_rules': ['business_rule_id', 'endpoint_name', 'rule_category', 'rule_expression']
+  }) %}
+{% endmacro %}
+
+{% macro _check_flag(seed, key, column, text) %}
+  {% if text and (text | lower) not in ['true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '1', '0'] %}
+    {% do return([lineage_audit._problem(seed, key, column ~ " '" ~ text ~ "' is no boolean.", 'Write true or false.')]) %}
+  {% endif %}
+  {% do return([]) %}
+{% endmacro %}
+
 {% macro _check_endpoint(request) %}
   {% set names = request.tables.api_endpoints | map(attribute='endpoint_name') | select | list %}
   {% set found = request.tables.api_endpoints | selectattr('endpoint_name', 'equalto', request.endpoint_name) | list %}
@@ -76,12 +130,14 @@
     )]) %}
   {% elif found | length > 1 %}
     {% do return([lineage_audit._problem('api_endpoints', key, 'stands there ' ~ found | length ~ ' times.', 'Leave one row of it.')]) %}
-  {% elif not lineage_audit._is_true(found[0].active_flag, true) %}
-    {% do return([lineage_audit._problem(
-      'api_endpoints', key, 'is inactive (active_flag is ' ~ found[0].active_flag ~ ').', 'Set active_flag to true, or disable the model.'
-    )]) %}
   {% endif %}
-  {% do return([]) %}
+  {% set problems = lineage_audit._check_flag('api_endpoints', key, 'active_flag', found[0].active_flag) %}
+  {% if not problems and not lineage_audit._is_true(found[0].active_flag, true) %}
+    {% do problems.append(lineage_audit._problem(
+      'api_endpoints', key, 'is inactive (active_flag is ' ~ found[0].active_flag ~ ').', 'Set active_flag to true, or disable the model.'
+    )) %}
+  {% endif %}
+  {% do return(problems) %}
 {% endmacro %}
 
 {% macro _check_arguments(request) %}
@@ -138,7 +194,7 @@
 
 {% macro _check_mapping_rows(request) %}
   {% set problems = [] %}
-  {% if not request.rows %}
+  {% if not request.rows and not request.get('unmapped') %}
     {% set inactive = request.all_rows | length %}
     {% set tables = [] %}
     {% for row in request.tables.field_mapping %}
@@ -153,6 +209,10 @@
       else 'Add rows, or give mapped_model the target_table that field_mapping names: ' ~ (tables | join(', ') or 'it has none for this endpoint') ~ '.'
     )) %}
   {% endif %}
+  {#- A row whose flag can't be read is not active, so it is looked for among all. -#}
+  {% for row in request.all_rows %}
+    {% do problems.extend(lineage_audit._check_flag('field_mapping', lineage_audit._row_key(row), 'active_flag', row.active_flag)) %}
+  {% endfor %}
   {% set seen = {} %}
   {% for row in request.rows %}
     {% set key = lineage_audit._row_key(row) %}
@@ -170,10 +230,8 @@
         {% do problems.append(lineage_audit._problem('field_mapping', key, 'names that begin with _lineage_, _value_ or _default_ are kept for the package.', 'Rename target_column.')) %}
       {% endif %}
     {% endif %}
-    {% for flag in ['is_primary_key', 'nullable', 'active_flag'] %}
-      {% if row[flag] and (row[flag] | lower) not in ['true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '1', '0'] %}
-        {% do problems.append(lineage_audit._problem('field_mapping', key, flag ~ " '" ~ row[flag] ~ "' is no boolean.", 'Write true or false.')) %}
-      {% endif %}
+    {% for flag in ['is_primary_key', 'nullable'] %}
+      {% do problems.extend(lineage_audit._check_flag('field_mapping', key, flag, row[flag])) %}
     {% endfor %}
     {% if row.sensitivity and row.sensitivity not in ['none', 'mask', 'hash'] %}
       {% do problems.append(lineage_audit._problem('field_mapping', key, "sensitivity '" ~ row.sensitivity ~ "' is unknown.", 'Write none, mask or hash.')) %}
@@ -184,37 +242,81 @@
     {% if row.column_position and not modules.re.match('^-?[0-9]+$', row.column_position) %}
       {% do problems.append(lineage_audit._problem('field_mapping', key, "column_position '" ~ row.column_position ~ "' is no integer.", 'Write 1, 2, 3 …, or leave it empty.')) %}
     {% endif %}
-    {% if row.data_type and not lineage_audit._is_nested_type(row.data_type) %}
-      {% set word = (row.data_type | lower).split('(')[0].split(' ')[0] | trim %}
-      {% if word not in lineage_audit.scalar_types() %}
-        {% do problems.append(lineage_audit._problem(
-          'field_mapping', key, "data_type '" ~ row.data_type ~ "' is no type of " ~ target.type ~ '.',
-          lineage_audit._did_you_mean(word, lineage_audit.scalar_types(), 'Write a type as in cast(… as type).')
-        )) %}
-      {% endif %}
-    {% endif %}
+    {% do problems.extend(lineage_audit._check_data_type(key, row.data_type)) %}
     {% do problems.extend(lineage_audit._check_expression('field_mapping', key, 'transform_expr', row.transform_expr)) %}
   {% endfor %}
   {% do return(problems) %}
 {% endmacro %}
 
-{#- What would end the statement or swallow the rest of the line, outside the expression's own literals and names. -#}
+{% macro _check_data_type(key, data_type) %}
+  {% if not data_type %}
+    {% do return([]) %}
+  {% endif %}
+  {% set problems = lineage_audit._check_sql('field_mapping', key, 'data_type', data_type) %}
+  {% if not problems and not lineage_audit._is_nested_type(data_type) %}
+    {% set word = (data_type | lower).split('(')[0].split(' ')[0] | trim %}
+    {% if word not in lineage_audit.scalar_types() %}
+      {% do problems.append(lineage_audit._problem(
+        'field_mapping', key, "data_type '" ~ data_type ~ "' is no type of " ~ target.type ~ '.',
+        lineage_audit._did_you_mean(word, lineage_audit.scalar_types(), 'Write a type as in cast(… as type).')
+      )) %}
+    {% endif %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
 {% macro _check_expression(seed, key, column, expression) %}
   {% if not expression %}
     {% do return([]) %}
   {% endif %}
-  {% set bare = modules.re.sub(lineage_audit.literal_pattern(), '', expression) %}
+  {% set problems = lineage_audit._check_sql(seed, key, column, expression) %}
+  {% if not problems %}
+    {% set depth = namespace(now=0, commas=0) %}
+    {% for mark in modules.re.findall('[(){},]|\\[|\\]', lineage_audit._without_literals(expression)) %}
+      {% if mark == ',' and depth.now == 0 %}
+        {% set depth.commas = depth.commas + 1 %}
+      {% elif mark != ',' %}
+        {% set depth.now = depth.now + (1 if mark in '([{' else -1) %}
+      {% endif %}
+    {% endfor %}
+    {% if depth.commas %}
+      {% do problems.append(lineage_audit._problem(seed, key, column ~ ' holds a comma outside of parentheses.', 'Write one expression.')) %}
+    {% endif %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _without_literals(text) %}
+  {% do return(modules.re.sub(lineage_audit.literal_pattern(), '', text)) %}
+{% endmacro %}
+
+{#- What would end the statement, swallow the rest of the line or reach out of the place that the text is given,
+    outside its own literals and names. -#}
+{% macro _check_sql(seed, key, column, text) %}
+  {% set bare = lineage_audit._without_literals(text) %}
   {% set problems = [] %}
   {% for mark, name in {';': 'a semicolon', '--': 'a comment', '/*': 'a comment'}.items() %}
     {% if mark in bare %}
       {% do problems.append(lineage_audit._problem(seed, key, column ~ ' holds ' ~ name ~ ' (' ~ mark ~ ').', 'Write one expression; notes belong in description or message.')) %}
     {% endif %}
   {% endfor %}
-  {% if bare.count('(') != bare.count(')') %}
+  {% set order = namespace(open=0, broken=false) %}
+  {% for mark in modules.re.findall('[()]', bare) %}
+    {% set order.open = order.open + (1 if mark == '(' else -1) %}
+    {% if order.open < 0 %}
+      {% set order.broken = true %}
+    {% endif %}
+  {% endfor %}
+  {% if order.open != 0 %}
     {% do problems.append(lineage_audit._problem(seed, key, column ~ ' has ' ~ bare.count('(') ~ ' opening and ' ~ bare.count(')') ~ ' closing parentheses.', 'Balance them.')) %}
+  {% elif order.broken %}
+    {% do problems.append(lineage_audit._problem(seed, key, column ~ ' closes a parenthesis that it has not opened.', 'Balance them.')) %}
   {% endif %}
   {% if "'" in bare or '"' in bare %}
     {% do problems.append(lineage_audit._problem(seed, key, column ~ ' has a quote that is not closed.', 'Close it; a quote within a text is written twice.')) %}
+  {% endif %}
+  {% if modules.re.search('\\$\\w*\\$', bare) %}
+    {% do problems.append(lineage_audit._problem(seed, key, column ~ ' holds a text between dollar signs ($$ or $tag$).', "Write it between single quotes: 'text'.")) %}
   {% endif %}
   {% do return(problems) %}
 {% endmacro %}
@@ -277,9 +379,16 @@
       )) %}
     {% endif %}
   {% endfor %}
+  {% do problems.extend(lineage_audit._check_rule_rows(request.named_rules)) %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{#- Rules by themselves. -#}
+{% macro _check_rule_rows(rules) %}
+  {% set problems = [] %}
   {% set seen = [] %}
-  {% for rule in request.named_rules %}
-    {% set key = 'rule ' ~ rule.business_rule_id %}
+  {% for rule in rules %}
+    {% set key = lineage_audit._rule_key(rule) %}
     {% if rule.business_rule_id in seen %}
       {% do problems.append(lineage_audit._problem('business_rules', key, 'stands there more than once.', 'business_rule_id is the key: leave one row of it.')) %}
     {% endif %}
@@ -295,6 +404,37 @@
       {% do problems.append(lineage_audit._problem('business_rules', key, "severity '" ~ (rule.severity or '') ~ "' is unknown.", 'Write WARN or ERROR.')) %}
     {% endif %}
     {% do problems.extend(lineage_audit._check_expression('business_rules', key, 'rule_expression', rule.rule_expression)) %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{% macro _rule_key(rule) %}
+  {% do return('rule ' ~ (rule.business_rule_id or '(no business_rule_id)')) %}
+{% endmacro %}
+
+{#- A rule of this endpoint that can act nowhere, and one whose flag can't be read: neither would be applied. -#}
+{% macro _check_tables_of_rules(request) %}
+  {% set problems = [] %}
+  {% set tables = [request.target_table] %}
+  {% for row in request.tables.field_mapping %}
+    {% if row.endpoint_name == request.endpoint_name and row.target_table and row.target_table not in tables %}
+      {% do tables.append(row.target_table) %}
+    {% endif %}
+  {% endfor %}
+  {% for rule in request.tables.business_rules %}
+    {% if rule.endpoint_name == request.endpoint_name %}
+      {% set key = lineage_audit._rule_key(rule) %}
+      {% set unread = lineage_audit._check_flag('business_rules', key, 'active_flag', rule.active_flag) %}
+      {% if rule.target_table in [none, request.target_table] %}
+        {% do problems.extend(unread) %}
+      {% elif rule.target_table not in tables and (unread or lineage_audit._is_true(rule.active_flag, true)) %}
+        {% do problems.append(lineage_audit._problem(
+          'business_rules', key, "target_table '" ~ rule.target_table ~ "' is unknown: field_mapping has no such table of " ~ rule.endpoint_name ~ ', so the rule acts nowhere.',
+          lineage_audit._did_you_mean(rule.target_table, tables, 'It has: ' ~ tables | join(', ') ~ '. Empty means every table of the endpoint.')
+        )) %}
+        {% do problems.extend(unread) %}
+      {% endif %}
+    {% endif %}
   {% endfor %}
   {% do return(problems) %}
 {% endmacro %}
@@ -342,7 +482,7 @@
 {% endmacro %}
 
 {% macro _check_materialization(request) %}
-  {% if request.materialized == 'unit' %}
+  {% if request.materialized == 'unit' or request.get('unmapped') %}
     {% do return([]) %}
   {% endif %}
   {% set key = 'materialized of ' ~ request.model_name %}
@@ -368,7 +508,7 @@
       {% endif %}
     {% endfor %}
   {% endfor %}
-  {% if not hashed or not lineage_audit._is_running() %}
+  {% if not hashed or not (lineage_audit._is_running() or request.get('is_validation')) %}
     {% do return([]) %}
   {% endif %}
   {% do return(lineage_audit._hash_key_problems(hashed[0])) %}

@@ -13,12 +13,15 @@
     ) %}
   {% endfor %}
   {% set tables = {'api_endpoints': [], 'field_mapping': [], 'business_rules': []} %}
+  {% set columns = {} %}
   {% for row in run_query(selects | join('\nunion all\n')).rows %}
     {% set cells = {} %}
+    {% set received = fromjson(row[1]) %}
+    {% do columns.update({row[0]: received.keys() | map('lower') | list}) %}
     {% for name in lineage_audit._config_columns()[row[0]] %}
       {% do cells.update({name: none}) %}
     {% endfor %}
-    {% for name, value in fromjson(row[1]).items() %}
+    {% for name, value in received.items() %}
       {% if value is none or (value | string | trim) == '' %}
         {% do cells.update({name | lower: none}) %}
       {% elif value is boolean %}
@@ -29,6 +32,7 @@
     {% endfor %}
     {% do tables[row[0]].append(cells) %}
   {% endfor %}
+  {% do lineage_audit._remember('columns of config', columns) %}
   {% do lineage_audit._remember('config ' ~ names, tables) %}
   {% do return(tables) %}
 {% endmacro %}

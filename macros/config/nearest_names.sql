@@ -1,6 +1,6 @@
 {#- The names that look most like one that was not found, best first: by the pairs of letters that they share
     (Sørensen–Dice coefficient). -#}
-{% macro nearest_names(name, candidates, most=3) %}
+{% macro nearest_names(name, candidates, most=3, least=0.3) %}
   {% set wanted = lineage_audit._letter_pairs(name) %}
   {% set scored = [] %}
   {% for candidate in candidates %}
@@ -12,7 +12,7 @@
       {% endif %}
     {% endfor %}
     {% set score = 2 * shared.count / (wanted | length + pairs | length) %}
-    {% if score > 0.3 %}
+    {% if score > least %}
       {% do scored.append({'score': 0 - score, 'name': candidate}) %}
     {% endif %}
   {% endfor %}

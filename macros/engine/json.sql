@@ -94,5 +94,5 @@
 {% endmacro %}
 
 {% macro spark__json_of_row(alias) %}
-  {% do return('to_json(struct(' ~ alias ~ '.*))') %}
+  {% do return('to_json(struct(' ~ alias ~ ".*), map('ignoreNullFields', 'false'))") %}
 {% endmacro %}

@@ -1,6 +1,9 @@
 {#- A gold model from config: see _mapping.yml for the arguments. -#}
 {% macro mapped_model(endpoint_name, source, target_table=none, watermark=none, lateness=none, latest_by=none, capture=none, rejected='quarantine') %}
-  {% do lineage_audit._register(endpoint_name, target_table or lineage_audit._model_name(), watermark, latest_by, capture) %}
+  {% do lineage_audit._register({
+    'endpoint_name': endpoint_name, 'target_table': target_table or lineage_audit._model_name(),
+    'watermark': watermark, 'lateness': lateness, 'latest_by': latest_by, 'capture': capture or lineage_audit.settings().capture, 'rejected': rejected
+  }) %}
   {% set config_relations = lineage_audit._config_relations() if execute else [ref('api_endpoints'), ref('field_mapping'), ref('business_rules')] %}
   {% if not execute %}
     {% do return('select 1 as parsed_only') %}
@@ -22,7 +25,8 @@
     {% do return('select\n  1 as not_compiled -- waits for ' ~ unseeded | join(', ') ~ ': run dbt seed first\nwhere 1 = 0') %}
   {% endif %}
   {% set request = lineage_audit._request({
-    'endpoint_name': endpoint_name, 'source': source, 'built_source': built_source, 'source_known': source_known, 'target_table': target_table or lineage_audit._model_name(),
+    'model_name': lineage_audit._model_name(), 'materialized': config.get('materialized'), 'unique_key': config.get('unique_key'),
+    'strategy': config.get('incremental_strategy'), 'endpoint_name': endpoint_name, 'source': source, 'built_source': built_source, 'source_known': source_known, 'target_table': target_table or lineage_audit._model_name(),
     'watermark': watermark, 'lateness': lateness, 'latest_by': latest_by, 'capture': capture, 'rejected': rejected
   }, lineage_audit._config_tables(config_relations)) %}
   {% set problems = lineage_audit._config_problems(request) %}
@@ -38,13 +42,10 @@
 {#- What the model needs besides its SQL: meta for docs and graph, and one hook per statement that goes with a run.
     DuckDB rolls a failed model back, so there what must outlive it runs before the transaction begins; Spark has
     no transactions, and dbt-spark leaves out hooks that ask to run outside of one. -#}
-{% macro _register(endpoint_name, target_table, watermark, latest_by, capture) %}
+{% macro _register(meta) %}
   {% set outlives = target.type != 'duckdb' %}
   {% do config(
-    meta={'lineage_audit': {
-      'endpoint_name': endpoint_name, 'target_table': target_table,
-      'watermark': watermark, 'latest_by': latest_by, 'capture': capture or lineage_audit.settings().capture
-    }},
+    meta={'lineage_audit': meta},
     pre_hook=[
       {'sql': '{{ lineage_audit.end_transaction() }}', 'transaction': outlives},
       {'sql': '{{ lineage_audit._started_sql() }}', 'transaction': outlives},

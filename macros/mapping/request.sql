@@ -25,18 +25,18 @@
     {% endif %}
   {% endfor %}
   {% set source_columns = lineage_audit.columns_of(arguments.built_source) if arguments.source_known else [] %}
-  {% set unique_key = config.get('unique_key') or [] %}
-  {% set strategy = config.get('incremental_strategy') or lineage_audit.default_strategy(unique_key) %}
+  {% set unique_key = arguments.unique_key or [] %}
+  {% set strategy = arguments.strategy or lineage_audit.default_strategy(unique_key) %}
   {% set request = {
-    'model_name': lineage_audit._model_name(), 'endpoint_name': arguments.endpoint_name, 'target_table': arguments.target_table,
+    'model_name': arguments.model_name, 'endpoint_name': arguments.endpoint_name, 'target_table': arguments.target_table,
     'source': arguments.source, 'built_source': arguments.built_source, 'source_name': arguments.built_source | string,
     'source_columns': source_columns, 'source_known': arguments.source_known,
     'watermark': arguments.watermark, 'lateness': arguments.lateness, 'latest_by': arguments.latest_by,
     'capture': arguments.capture or lineage_audit.settings().capture, 'rejected': arguments.rejected,
     'reprocess': lineage_audit.settings().reprocess,
-    'materialized': config.get('materialized'), 'strategy': strategy,
+    'materialized': arguments.materialized, 'strategy': strategy,
     'unique_key': [unique_key] if unique_key is string else unique_key,
-    'tables': tables, 'all_rows': all_rows, 'rows': rows, 'named_rules': rules,
+    'tables': tables, 'config_columns': lineage_audit._remembered('columns of config') or {}, 'all_rows': all_rows, 'rows': rows, 'named_rules': rules,
     'marks': lineage_audit._marks(lineage_audit._rows_over_same_sources(tables.field_mapping, rows))
   } %}
   {% do return(request) %}

@@ -99,6 +99,7 @@ FIELD_MAPPING = [
     *rows("merge_without_key", KEY, column("amount")),
     *rows("late_number", KEY, column("amount")),
     *rows("unknown_strategy", KEY, column("amount")),
+    *rows("another_table", {**KEY, "active_flag": "false"}),
     *rows("inactive_endpoint", {**KEY, "active_flag": "false"}, endpoint="closed"),
     *rows("doubled_endpoint", KEY, endpoint="twice"),
 ]
@@ -121,7 +122,7 @@ BUSINESS_RULES = [
     rule("F1", "default", "0"),
     rule("F2", "default", "1"),
     rule("D_OFF", "derivation", "amount", active_flag="false"),
-    rule("FOREIGN", "derivation", "amount", endpoint_name="closed"),
+    rule("FOREIGN", "derivation", "amount", target_table=None, endpoint_name="closed"),
     rule("AMOUNT_POSITIVE", "validation", "amount > 0", severity="ERROR"),
     rule("KIND", "validate", "amount > 0"),
     rule("LEVEL", "validation", "amount > 0", severity="FATAL"),
@@ -200,7 +201,7 @@ PROBLEMS = {
         "api_endpoints · endpoint twice: stands there 2 times. Leave one row of it.",
     ],
     "unknown_table": [
-        "field_mapping · shop / no_such_table: has no active mapping (0 inactive). Add rows, or give mapped_model the target_table that field_mapping names: rows_at_fault, rules_at_fault, keyless_view, arguments_at_fault, merge_without_key, late_number, unknown_strategy.",
+        "field_mapping · shop / no_such_table: has no active mapping (0 inactive). Add rows, or give mapped_model the target_table that field_mapping names: rows_at_fault, rules_at_fault, keyless_view, arguments_at_fault, merge_without_key, late_number, unknown_strategy, another_table.",
     ],
 }  # fmt: skip
 

@@ -414,6 +414,16 @@ def test_the_demo_prints_the_answer(built):
     assert f"{quarantined} records" in printed
 
 
+def test_the_config_is_valid(built):
+    """Every expression compiles on this engine, uses what it declares, and can be replayed."""
+    counts = []
+    for seed in ("api_endpoints", "field_mapping", "business_rules"):
+        with (ROOT / "seeds" / "config" / f"{seed}.csv").open(encoding="utf-8", newline="") as file:
+            counts.append(len(list(csv.DictReader(file))))
+    printed = built.project.dbt("run-operation", "validate_config", "--quiet").output
+    assert printed == "config: {} endpoints, {} mapping rows, {} rules; 0 errors, 0 warnings\n".format(*counts)
+
+
 def test_docs_show_the_way_from_bronze_to_the_app_and_describe_every_column(built):
     project = built.project
     project.dbt("docs", "generate")

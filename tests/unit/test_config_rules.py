@@ -272,6 +272,16 @@ def test_checks_of_the_model(macros, changes, expected):
         (mapping("amount", "amount_raw", transform_expr="amount_raw -- net"), ["transform_expr holds a comment (--). Write one expression; notes belong in description or message."]),
         (mapping("amount", "amount_raw", transform_expr="amount_raw /* net */"), ["transform_expr holds a comment (/*). Write one expression; notes belong in description or message."]),
         (mapping("amount", "amount_raw", transform_expr="';' || '--' || 'it''s /*'"), NO_PROBLEM),
+        (mapping("amount", "amount_raw", transform_expr="amount_raw) from t where (true"), ["transform_expr closes a parenthesis that it has not opened. Balance them."]),
+        (mapping("amount", "amount_raw", transform_expr="amount_raw, 1"), ["transform_expr holds a comma outside of parentheses. Write one expression."]),
+        (mapping("amount", "amount_raw", transform_expr="coalesce([amount_raw, {'a, b': 1, 'c': 2}.c][1], 1)"), NO_PROBLEM),
+        (mapping("amount", "amount_raw", transform_expr="$$it's; (, --$$ || $$x$$"), NO_PROBLEM),
+        (mapping("amount", "amount_raw", transform_expr="$$'$$; drop table x; select $$'$$"), ["transform_expr holds a semicolon (;). Write one expression; notes belong in description or message."]),
+        (mapping("amount", "amount_raw", transform_expr="$a$'$a$ ; drop table x; select $a$'$a$"), ["transform_expr holds a text between dollar signs ($$ or $tag$). Write it between single quotes: 'text'."]),
+        (mapping("amount", "amount_raw", transform_expr="a$$ || b$$"), ["transform_expr holds a text between dollar signs ($$ or $tag$). Write it between single quotes: 'text'."]),
+        (mapping("amount", "amount_raw", data_type="int); drop table x"), ["data_type holds a semicolon (;). Write one expression; notes belong in description or message.", "data_type has 0 opening and 1 closing parentheses. Balance them."]),
+        (mapping("amount", "amount_raw", data_type="int ) as a, (1"), ["data_type closes a parenthesis that it has not opened. Balance them."]),
+        (mapping("amount", "amount_raw", active_flag="ture"), ["active_flag 'ture' is no boolean. Write true or false."]),
         (mapping("amount", "amount_raw", transform_expr="(amount_raw"), ["transform_expr has 1 opening and 0 closing parentheses. Balance them."]),
         (mapping("amount", "amount_raw", transform_expr="'abc"), ["transform_expr has a quote that is not closed. Close it; a quote within a text is written twice."]),
         (mapping("amount", "amount_raw", business_rule_id="POSITIV"), ["business_rule_id 'POSITIV' is unknown. Did you mean POSITIVE?"]),
@@ -310,6 +320,57 @@ def test_checks_of_a_mapping_row(macros, row, expected):
 def test_checks_of_a_rule(macros, broken, expected):
     found = problems(macros("duckdb"), request([KEY], [broken]))
     assert found == [f"business_rules · rule R: {text}" for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (rule("R", target_table="gold_order"), ["target_table 'gold_order' is unknown: field_mapping has no such table of orders_v2, so the rule acts nowhere. Did you mean gold_orders?"]),
+        (rule("R", target_table="gold_order", active_flag="false"), NO_PROBLEM),
+        (rule("R", target_table="gold_order", endpoint_name="old"), NO_PROBLEM),
+        (rule("R", active_flag="on"), ["active_flag 'on' is no boolean. Write true or false."]),
+    ],
+)  # fmt: skip
+def test_a_rule_that_would_be_passed_over(macros, broken, expected):
+    this_request = request([KEY], [broken], named_rules=[])
+    assert problems(macros("duckdb"), this_request) == [f"business_rules · rule R: {text}" for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("seed", "columns", "expected"),
+    [
+        ("business_rules", [*RULE_COLUMNS, "remarks"], NO_PROBLEM),
+        ("business_rules", ["business_rule_id", "endpoint_name", "rule_category", "rule_expression"], NO_PROBLEM),
+        ("business_rules", ["business_rule_id", "endpoint", "rule_category", "rule_expression"], ["column endpoint: is not a column that the package reads, and endpoint_name is missing. Did you mean endpoint_name?"]),
+        ("business_rules", ["business_rule_id", "endpoint_name", "kind", "rule_expression"], ["column rule_category: is missing. Add it to the header: without it no row says anything."]),
+        ("field_mapping", [name.replace("sensitivity", "sensitivty") for name in MAPPING_COLUMNS], ["column sensitivty: is not a column that the package reads, and sensitivity is missing. Did you mean sensitivity?"]),
+    ],
+)  # fmt: skip
+def test_columns_of_the_config_tables(macros, seed, columns, expected):
+    found = problems(macros("duckdb"), request([KEY], config_columns={seed: columns}))
+    assert found == [f"{seed} · {text}" for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("upper(customer_name)", []),
+        ("known + random_number + brand(1) + t.now() + nowhere()", []),
+        ("'current_date and select now()' || \"current_date\"", []),
+        ("selected or discovered(a)", []),
+        ("coalesce(a, CURRENT_TIMESTAMP)", ["uses current_timestamp"]),
+        ("rand() + Random () + rand()", ["uses rand, random"]),
+        ("unix_timestamp(a)", []),
+        ("unix_timestamp( )", ["uses unix_timestamp"]),
+        ("(SELECT max(a) from b)", ["holds a subquery"]),
+        ("sum(a) over (partition by b)", ["holds a window function"]),
+    ],
+)
+def test_what_no_replay_can_prove(macros, expression, expected):
+    found = macros("duckdb")._check_replay("field_mapping", "key", "transform_expr", expression)
+    assert [each["severity"] for each in found] == ["warning"] * len(expected)
+    for each, text in zip(found, expected, strict=True):
+        assert each["problem"].startswith(f"transform_expr {text}")
 
 
 def test_a_rule_that_stands_twice(macros):
