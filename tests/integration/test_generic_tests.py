@@ -60,6 +60,7 @@ def field_mapping(*more_of_appended: tuple) -> list[dict]:
         *mapped_columns("shop", "unknown", KEY, AMOUNT, LINE, source_table="orders"),
         *mapped_columns("shop", "merged", HASHED_KEY, AMOUNT, CUSTOMER, source_table="marked_orders"),
         *mapped_columns("shop", "appended", KEY, AMOUNT, LINE, *more_of_appended, source_table="orders"),
+        *mapped_columns("shop", "elsewhere", KEY, source_table="orders"),
     ]
 
 
