@@ -208,9 +208,18 @@ def _json_of(value: Any, kind: tuple, engine: str) -> str:
     text = text_of(value, kind, engine)
     if kind == DOUBLE and not math.isfinite(value):
         return json.dumps(text)
-    return (
-        text if kind[0] in ("int", "bigint", "decimal", "double", "boolean") else json.dumps(text, ensure_ascii=False)
-    )
+    return text if kind[0] in ("int", "bigint", "decimal", "double", "boolean") else _json_text(text)
+
+
+def _json_text(text: str) -> str:
+    """Quoted as both engines do it: characters beyond ASCII as they are, hexadecimal digits in capitals."""
+
+    def escaped(found: re.Match) -> str:
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}.get(
+            found[0], f"\\u{ord(found[0]):04X}"
+        )
+
+    return '"' + re.sub("[\x00-\x1f]", escaped, text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def _text_of_double(value: float, engine: str) -> str:
