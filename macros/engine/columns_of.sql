@@ -16,14 +16,20 @@
   {% do return(columns) %}
 {% endmacro %}
 
-{#- Spark writes a struct of more than 25 fields as `struct<a:int,… 5 more fields>`; such types are asked for once more. -#}
+{#- dbt-spark takes a column whose name begins with # for a comment, and drops those after it: the columns end where a row
+    of the description has no type. Spark writes a struct of more than 25 fields as `struct<a:int,… 5 more fields>`; such types are asked for once more. -#}
 {% macro spark__columns_of(relation) %}
   {% set columns = [] %}
   {% set abridged = [] %}
-  {% for column in adapter.get_columns_in_relation(relation) %}
-    {% do columns.append({'name': column.name, 'type': column.dtype}) %}
-    {% if ' more fields' in column.dtype %}
-      {% do abridged.append(columns | last) %}
+  {% set described = namespace(columns=true) %}
+  {% for row in run_query('describe ' ~ relation).rows %}
+    {% if not row['data_type'] %}
+      {% set described.columns = false %}
+    {% elif described.columns %}
+      {% do columns.append({'name': row['col_name'], 'type': row['data_type']}) %}
+      {% if ' more fields' in row['data_type'] %}
+        {% do abridged.append(columns | last) %}
+      {% endif %}
     {% endif %}
   {% endfor %}
   {% if abridged %}
