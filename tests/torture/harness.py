@@ -382,11 +382,15 @@ class DeltaTorture:
         self.models = world.MODELS_OF["spark"]
         self.numbers = itertools.count(1)
         # How many statements a later run sends for each model, and seconds each takes, until a run has shown it.
-        self.places = dict.fromkeys(self.models, 11)
+        self.places = dict.fromkeys(self.models, 8)
         self.seconds = 0.4
+        self.earliest = 1
 
-    def torture(self, kills: int, kills_per_warehouse: int) -> None:
-        """So many kills; after every few in a fresh warehouse, the first run of which is killed too."""
+    def torture(self, kills: int, kills_per_warehouse: int, earliest: int = 1) -> None:
+        """So many kills, none before that statement of a model; after every few in a fresh warehouse, the first run of
+        which is killed too.
+        """
+        self.earliest = earliest
         while kills > 0:
             self._one_warehouse(min(kills, kills_per_warehouse))
             kills -= kills_per_warehouse
@@ -465,7 +469,7 @@ class DeltaTorture:
         wanted = [
             (model, place, when)
             for model in self.models
-            for place in range(1, self.places[model] + 1)
+            for place in range(self.earliest, self.places[model] + 1)
             for when in ("during", "after")
         ]
         model, place, when = self.random.choice(
