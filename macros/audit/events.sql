@@ -85,6 +85,7 @@
   {% for column in plan.get('columns', []) %}
     {% do target_columns.append({'name': column.name, 'type': column.type, 'is_key': column.is_key}) %}
   {% endfor %}
+  {% do target_columns.extend(plan.get('kept_columns', [])) %}
   {% do return({
     'event_type': lineage_audit.text_literal(event_type),
     'event_ts': lineage_audit._utc_now(),

@@ -10,6 +10,9 @@
     {% do finish.update({'from': 'ranked', 'where': ['_lineage_rank = 1']}) %}
   {% endif %}
   {% set items = plan.columns | map(attribute='quoted') | list %}
+  {% for column in plan.get('kept_columns', []) %}
+    {% do items.append('cast(null as ' ~ column.type ~ ') as ' ~ lineage_audit.quote_name(column.name)) %}
+  {% endfor %}
   {% do items.extend([
     lineage_audit.text_literal(plan.run_id) ~ ' as _lineage_run_id',
     lineage_audit.text_literal(invocation_id) ~ ' as _lineage_invocation_id',

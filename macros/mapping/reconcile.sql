@@ -8,7 +8,7 @@
       'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
     }) %}
   {% endif %}
-  {% do plan.update({'struct_fields': struct_fields, 'new_fields': [], 'known_in_gold': []}) %}
+  {% do plan.update({'struct_fields': struct_fields, 'new_fields': [], 'known_in_gold': [], 'kept_columns': []}) %}
   {% if not plan.incremental or not lineage_audit._is_running() %}
     {% do return(none) %}
   {% endif %}
@@ -48,6 +48,7 @@
   {% if problems %}
     {% do lineage_audit._raise_problems(plan.model_name, problems) %}
   {% endif %}
+  {% do plan.update({'kept_columns': lineage_audit._kept_columns(plan, last_success)}) %}
   {% set new_fields = [] %}
   {% for field in plan.struct_fields %}
     {% if not lineage_audit._find_column(struct_fields, field.name) and field.name != 'no_source_column' %}
@@ -109,4 +110,20 @@
     {% endif %}
   {% endfor %}
   {% do return(problems) %}
+{% endmacro %}
+
+{#- Columns of gold that are mapped no more and stay, NULL in new rows: [{name, type, is_key, kept}]. dbt-spark would look for
+    them in what it inserts. -#}
+{% macro _kept_columns(plan, last_success) %}
+  {% set kept = [] %}
+  {% if not last_success or config.get('on_schema_change') != 'append_new_columns' %}
+    {% do return(kept) %}
+  {% endif %}
+  {% for column in last_success.target_columns or [] %}
+    {% if not lineage_audit._find_column(plan.columns, column.name) %}
+      {% set type = column.type or lineage_audit._find_column(lineage_audit.columns_of(plan.gold), column.name).type %}
+      {% do kept.append({'name': column.name, 'type': type, 'is_key': false, 'kept': true}) %}
+    {% endif %}
+  {% endfor %}
+  {% do return(kept) %}
 {% endmacro %}
