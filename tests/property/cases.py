@@ -624,11 +624,15 @@ def mapping_rows(case: Case, engine: str) -> list[dict[str, Any]]:
                 **column.texts,
             }
         )
+    if any(rule.applies_to == "other" for rule in case.rules):
+        # The table that those rules are for, which no model builds.
+        other = {"endpoint_name": case.endpoint, "target_table": f"{case.target} other", "target_column": "k"}
+        rows.append({**other, "source_columns": "k", "is_primary_key": True})
     return rows
 
 
 def rule_rows(case: Case, engine: str) -> list[dict[str, Any]]:
-    target = {"this": case.target, "endpoint": None, "other": "another table"}
+    target = {"this": case.target, "endpoint": None, "other": f"{case.target} other"}
     return [
         {
             "business_rule_id": rule.id,
