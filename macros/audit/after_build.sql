@@ -1,5 +1,15 @@
 {#- The statements that follow the model's own SQL and copy what it wrote into the audit store. -#}
 
+{#- What attempts without a SUCCESS left in gold and this run did not replace. Removed only now: had it gone before, and
+    had this run died then, the next one would not know which keys to read again. -#}
+{% macro _remove_dead_rows_sql() %}
+  {% set plan = lineage_audit._plan_of_run() %}
+  {% if not plan or not plan.incremental or not plan.history.dead %}
+    {% do return('') %}
+  {% endif %}
+  {% do return('delete from ' ~ plan.gold ~ '\nwhere ' ~ lineage_audit._written_by_dead(plan)) %}
+{% endmacro %}
+
 {#- Refused records, each with every reason, its mapped values and its source values. -#}
 {% macro _rejected_record_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}

@@ -44,7 +44,7 @@
   {% if not plan %}
     {% do return('') %}
   {% elif not plan.staged %}
-    {% do return(lineage_audit.begin_snapshot() if plan.incremental and not plan.new_fields and not plan.history.dead else '') %}
+    {% do return(lineage_audit.begin_snapshot() if plan.incremental and not plan.new_fields else '') %}
   {% elif plan.reread == 'keys' %}
     {% do return(lineage_audit.create_staged_source(plan.staged, lineage_audit._reread_sql(plan))) %}
   {% endif %}
@@ -80,13 +80,4 @@
     {% do return('') %}
   {% endif %}
   {% do return(lineage_audit.add_struct_fields(plan.gold, '_lineage_source_values', plan.new_fields)) %}
-{% endmacro %}
-
-{#- What attempts without a SUCCESS left in gold: this run reads their source rows again. -#}
-{% macro _remove_dead_rows_sql() %}
-  {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan or not plan.incremental or not plan.history.dead %}
-    {% do return('') %}
-  {% endif %}
-  {% do return('delete from ' ~ plan.gold ~ '\nwhere ' ~ lineage_audit._written_by_dead(plan)) %}
 {% endmacro %}

@@ -53,9 +53,9 @@
       {'sql': '{{ lineage_audit._column_mapping_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._grow_struct_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._stage_source_sql() }}', 'transaction': true},
-      {'sql': '{{ lineage_audit._remove_dead_rows_sql() }}', 'transaction': true},
     ],
     post_hook=[
+      {'sql': '{{ lineage_audit._remove_dead_rows_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._rejected_record_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._rule_violation_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._closed_record_sql() }}', 'transaction': true},

@@ -90,7 +90,7 @@
   ] %}
   {% set rows = lineage_audit._query_rows(
     "select " ~ lineage_columns | join(', ') ~ " from " ~ column_lineage
-    ~ " where target_table = 'gold_orders' and target_pk = '" ~ order_id ~ "' and run_id = (select _lineage_run_id from "
+    ~ " where target_table = 'gold_orders' and target_pk = '" ~ order_id ~ "' and invocation_id = (select _lineage_invocation_id from "
     ~ gold_orders ~ " where order_id = '" ~ order_id ~ "')"
     ~ " order by case target_column when 'order_amount' then 0 else 1 end, target_column"
   ) %}
