@@ -178,20 +178,21 @@ def test_who_dismisses_a_record_is_kept_with_the_reason(project, mended):
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("{target_table: gold_apend, record_key: b, reason: r}", "Did you mean gold_append"),
-        ("{target_table: gold_append, record_key: a, reason: r}", "'a' is not in quarantine"),
-        ("{target_table: gold_append, record_key: b, reason: ''}", "A reason is missing"),
-        ("{target_table: gold_append, reason: r}", "Name what is to be dismissed"),
-        ("{target_table: gold_append, failed_rule: V_AMOUT, reason: r}", "Did you mean V_AMOUNT"),
-    ],
-)
-def test_what_cannot_be_dismissed_is_said(project, mended, arguments, said):
-    failed = project.dbt("run-operation", "lineage_audit.dismiss", "--args", arguments, check=False)
-    assert not failed.success
-    assert said in failed.messages
+UNDISMISSABLE = {
+    "{target_table: gold_append, record_key: a, reason: r}": "'a' is not in quarantine",
+    "{target_table: gold_apend, record_key: b, reason: r}": "Did you mean gold_append",
+    "{target_table: gold_append, record_key: b, reason: ''}": "A reason is missing",
+    "{target_table: gold_append, reason: r}": "Name what is to be dismissed",
+    "{target_table: gold_append, failed_rule: V_AMOUT, reason: r}": "Did you mean V_AMOUNT",
+}
+
+
+def test_what_cannot_be_dismissed_is_said(project, mended):
+    # Only the look into the store differs by engine.
+    for arguments in UNDISMISSABLE if project.engine == "duckdb" else list(UNDISMISSABLE)[:1]:
+        failed = project.dbt("run-operation", "lineage_audit.dismiss", "--args", arguments, check=False)
+        assert not failed.success
+        assert UNDISMISSABLE[arguments] in failed.messages
     assert State.of(project).open == mended.open
 
 
@@ -226,8 +227,10 @@ def test_what_is_read_again_is_counted(project, reprocessed):
 
 
 def test_only_what_is_still_refused_stays_open(project, reprocessed):
-    for name in STRATEGIES[project.engine]:
-        assert reprocessed.open[name] == {"d": ["cast:amount"]}, name
+    for name, strategy in STRATEGIES[project.engine].items():
+        # A run that reads everything refuses the dismissed record once more, now with a further source value.
+        opened_anew = {"g": ["cast:amount"]} if strategy == "insert_overwrite" else {}
+        assert reprocessed.open[name] == {"d": ["cast:amount"], **opened_anew}, name
 
 
 def test_records_close_as_what_became_of_them(project, reprocessed):
