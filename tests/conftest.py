@@ -383,7 +383,7 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
     models, macros, analyses, snapshots: {name: SQL}; python_models: {name: Python}; seeds: {name: CSV or rows};
     properties: the content of models/properties.yml; the config tables: rows, missing columns are empty;
-    files: {path: content}; config: merged into dbt_project.yml.
+    files: {path: content}; config: merged into dbt_project.yml. The columns of the config tables: make_project.config_columns.
     """
     numbers = itertools.count(1)
 
@@ -434,6 +434,7 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             project.write(path, content)
         return project
 
+    make.config_columns = CONFIG_COLUMNS
     return make
 
 

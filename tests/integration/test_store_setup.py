@@ -322,7 +322,8 @@ def test_lineage_that_can_not_be_written_fails_the_run(shop, engine, upgraded):
     else:
         rows = shop.query(gold)
         assert [row["order_id"] for row in rows] == ["o1", "o2"]
-        assert {row["_lineage_run_id"] for row in rows} == {refused.result.args["invocation_id"]}
+        run_id = shop.value(last.replace("status", "run_id"))
+        assert {row["_lineage_run_id"] for row in rows} == {run_id}
 
 
 # --- a full disk ----------------------------------------------------------------------------------------------------

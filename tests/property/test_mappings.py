@@ -27,7 +27,7 @@ from oracle import Outcome, cell, shown, work_out
 from shapes import TEXT, Case, Node
 
 # Cases per test run, and models per dbt command.
-SIZES = {"duckdb": (1000, 125), "spark": (40, 40)}
+SIZES = {"duckdb": (1000, 125), "spark": (20, 20)}
 # What has to happen now and then in so many cases.
 EVENTS = (
     "output", "rejected", "filtered", "default", "WARN", "ERROR", "null key", "not null", "several reasons",
@@ -102,10 +102,8 @@ def make(make_project, engine: str, batch: list[Case], as_tables: bool = False):
         "business_rules": [row for case in batch for row in rule_rows(case, engine)],
     }
     source_tables = [*tables, *([f"the_{name}" for name in CONFIG_TABLES] if as_tables else [])]
-    from conftest import CONFIG_COLUMNS
-
     types = {
-        name: {"+column_types": dict.fromkeys(CONFIG_COLUMNS[name], "string")}
+        name: {"+column_types": dict.fromkeys(make_project.config_columns[name], "string")}
         for name in CONFIG_TABLES
         if not as_tables
     }
