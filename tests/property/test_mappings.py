@@ -132,7 +132,7 @@ def make(make_project, engine: str, batch: list[Case], as_tables: bool = False):
             write(table, case.source, case.rows)
         if as_tables:
             for name in CONFIG_TABLES:
-                columns = CONFIG_COLUMNS[name]
+                columns = make_project.config_columns[name]
                 rows = [tuple(_cell(row.get(column)) for column in columns) for row in config[name]]
                 write(f"the_{name}", dict.fromkeys(columns, TEXT), rows)
     return project

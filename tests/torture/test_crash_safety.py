@@ -1,7 +1,7 @@
 """After a kill at any point the next run leaves every row once in gold, with its lineage, and counts nothing twice.
 
-Everyday runs kill a few times, on DuckDB; `make torture` kills everywhere. Environment variables: LINEAGE_AUDIT_TORTURE=full for all
-of it, LINEAGE_AUDIT_TORTURE_SEED to repeat a run's choices, LINEAGE_AUDIT_TORTURE_DELTA_KILLS for the number on Delta.
+Everyday runs kill a few times, on DuckDB; `make torture` kills everywhere. Environment variables:
+LINEAGE_AUDIT_TORTURE=full for all of it, LINEAGE_AUDIT_TORTURE_SEED to repeat a run's choices, LINEAGE_AUDIT_TORTURE_DELTA_KILLS for the number on Delta.
 """
 
 from __future__ import annotations
