@@ -77,7 +77,7 @@
   )) %}
 {% endmacro %}
 
-{#- Open records of earlier runs that this run took or filtered. -#}
+{#- Records that earlier runs refused and this run took or filtered; a closed one is closed once more, which changes nothing. -#}
 {% macro _closed_record_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
   {% if not plan or not plan.history.has_rejected %}
@@ -93,7 +93,7 @@
       "select\n    " ~ lineage_audit.sha256_of(lineage_audit._source_values_json(fields)) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ of_gold
     ) %}
   {% endfor %}
-  {% set ctes = ['with open_records as (\n  select record_key\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
+  {% set ctes = ['with refused_before as (\n  select record_key\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
     'target_relation = ' ~ lineage_audit.text_literal(plan.target_relation), 'invocation_id <> ' ~ lineage_audit.text_literal(invocation_id)
   ], '  ') ~ '\n)'] %}
   {% if plan.filters %}
@@ -110,7 +110,7 @@
     'closed_ts': lineage_audit._utc_now(), 'reason': lineage_audit.text_literal('a later run')
   }) %}
   {% do return(lineage_audit._insert_select(
-    'closed_record', values, 'from looked_at\nwhere record_key in (select record_key from open_records)\ngroup by record_key', ctes | join(',\n')
+    'closed_record', values, 'from looked_at\nwhere record_key in (select record_key from refused_before)\ngroup by record_key', ctes | join(',\n')
   )) %}
 {% endmacro %}
 
