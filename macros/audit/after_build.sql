@@ -13,39 +13,31 @@
 {#- Refused records, each with every reason, its mapped values and its source values. -#}
 {% macro _rejected_record_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan %}
+  {% if not plan or plan.rejected == 'keep' %}
     {% do return('') %}
   {% endif %}
-  {% set checked = ['*', lineage_audit.list_without_nulls(lineage_audit._reasons(plan)) ~ ' as _lineage_failed_rules', lineage_audit._warnings(plan) ~ ' as _lineage_warnings'] %}
-  {% set ctes = [lineage_audit._mapped_ctes(plan), lineage_audit._cte('checked', checked, 'mapped', [])] %}
-  {% set from = namespace(name='checked', failed_rules='_lineage_failed_rules', refused=lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0') %}
-  {% if plan.latest_by %}
-    {% do ctes.append(lineage_audit._cte('ranked', ['*', lineage_audit._rank(plan, from.refused) ~ ' as _lineage_rank'], 'checked', [])) %}
-    {% set from.name = 'ranked' %}
-    {% set from.failed_rules = 'case when ' ~ from.refused ~ ' then _lineage_failed_rules else ' ~ lineage_audit.list_of_texts(['duplicate_key']) ~ ' end' %}
-    {% set from.refused = from.refused ~ ' or _lineage_rank > 1' %}
-  {% endif %}
+  {% set judged = lineage_audit._judged(plan) %}
   {% set texts = [
     lineage_audit._target_pk(plan) ~ ' as target_pk',
-    from.failed_rules ~ ' as failed_rules',
+    judged.failed_rules ~ ' as failed_rules',
     '_lineage_warnings as warnings',
     lineage_audit._mapped_values_json(plan) ~ ' as mapped_values_json',
     lineage_audit._source_values_json(plan.fields) ~ ' as source_values_json'
   ] %}
-  {% do ctes.append(lineage_audit._cte('refused', texts, from.name, [from.refused])) %}
+  {% set refused = lineage_audit._cte('refused', texts, judged.from, [judged.refused]) %}
   {% set values = lineage_audit._run_values(plan) %}
   {% do values.update({
     'record_key': 'coalesce(target_pk, ' ~ lineage_audit.sha256_of('source_values_json') ~ ')',
     'target_pk': 'target_pk', 'failed_rules': 'failed_rules', 'warnings': 'warnings',
     'mapped_values_json': 'mapped_values_json', 'source_values_json': 'source_values_json'
   }) %}
-  {% do return(lineage_audit._insert_select('rejected_record', values, 'from refused', ctes | join(',\n'))) %}
+  {% do return(lineage_audit._insert_select('rejected_record', values, 'from refused', judged.ctes ~ ',\n' ~ refused)) %}
 {% endmacro %}
 
 {#- Violated validation rules: WARN rules of the rows in gold, all rules of the refused records. -#}
 {% macro _rule_violation_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan or not plan.validations %}
+  {% if not plan or not plan.validations or plan.rejected == 'keep' %}
     {% do return('') %}
   {% endif %}
   {% set error_ids = plan.validations | selectattr('severity', 'equalto', 'ERROR') | map(attribute='id') | list %}
@@ -80,11 +72,12 @@
 {#- Records that earlier runs refused and this run took or filtered; a closed one is closed once more, which changes nothing. -#}
 {% macro _closed_record_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan or not plan.history.has_rejected %}
+  {% set refused_before = lineage_audit._refused_before(plan) if plan else [] %}
+  {% if not refused_before %}
     {% do return('') %}
   {% endif %}
-  {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
-  {% set of_gold = plan.gold ~ ('\n' ~ lineage_audit._where(written, '  ') if written else '') %}
+  {% set taken = lineage_audit._taken_by_this_run(plan) %}
+  {% set of_gold = plan.gold ~ ('\n' ~ lineage_audit._where(taken, '  ') if taken else '') %}
   {% set looked_at = [
     "select\n    " ~ lineage_audit._target_pk(plan) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ of_gold
   ] %}
@@ -93,9 +86,7 @@
       "select\n    " ~ lineage_audit.sha256_of(lineage_audit._source_values_json(fields)) ~ " as record_key,\n    'accepted' as closed_as\n  from " ~ of_gold
     ) %}
   {% endfor %}
-  {% set ctes = ['with refused_before as (\n  select record_key\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
-    'target_relation = ' ~ lineage_audit.text_literal(plan.target_relation), 'invocation_id <> ' ~ lineage_audit.text_literal(invocation_id)
-  ], '  ') ~ '\n)'] %}
+  {% set ctes = ['with refused_before as (\n  ' ~ refused_before | join('\n  union all\n  ') ~ '\n)'] %}
   {% if plan.filters %}
     {% do ctes.append(lineage_audit._filtered_out_ctes(plan)) %}
     {% do looked_at.append("select\n    record_key,\n    'filtered' as closed_as\n  from filtered_records") %}
@@ -112,6 +103,24 @@
   {% do return(lineage_audit._insert_select(
     'closed_record', values, 'from looked_at\nwhere record_key in (select record_key from refused_before)\ngroup by record_key', ctes | join(',\n')
   )) %}
+{% endmacro %}
+
+{#- Queries for the keys of the records that earlier runs refused, wherever they stand; none where there are none. -#}
+{% macro _refused_before(plan) %}
+  {% set selects = [] %}
+  {% if plan.history.has_quarantined %}
+    {% do selects.append('select record_key\n  from ' ~ lineage_audit._store('rejected_record') ~ '\n' ~ lineage_audit._where([
+      'target_relation = ' ~ lineage_audit.text_literal(plan.target_relation), 'invocation_id <> ' ~ lineage_audit.text_literal(invocation_id)
+    ], '  ')) %}
+  {% endif %}
+  {% if plan.rejected == 'keep' and plan.history.has_rejected and not plan.whole_table %}
+    {% for kept in lineage_audit._kept_records(plan) %}
+      {% do selects.append('select ' ~ kept.record_key ~ ' as record_key\n  from ' ~ plan.gold ~ '\n' ~ lineage_audit._where(
+        kept.where + ['_lineage_invocation_id <> ' ~ lineage_audit.text_literal(invocation_id)], '  '
+      )) %}
+    {% endfor %}
+  {% endif %}
+  {% do return(selects) %}
 {% endmacro %}
 
 {#- The rows that the filters left out, by the keys they would have had. -#}
@@ -133,13 +142,40 @@
   ] | join(',\n')) %}
 {% endmacro %}
 
-{#- One row per gold row and mapped column, copied from the table just written. -#}
-{% macro _cell_lineage_sql() %}
+{#- Lineage, copied from the table just written: a row per gold row and mapped column, or a row per gold row. -#}
+{% macro _lineage_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
-  {% if not plan %}
+  {% if not plan or plan.capture == 'in_row' %}
     {% do return('') %}
+  {% elif plan.capture == 'compact' %}
+    {% set texts = [] %}
+    {% for field in plan.fields %}
+      {% do texts.append(lineage_audit._source_text(field)) %}
+    {% endfor %}
+    {% set taken = lineage_audit._taken_by_this_run(plan) %}
+    {% do return(lineage_audit._insert_select('record_lineage', {
+      'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': lineage_audit._target_pk(plan), 'source_values': lineage_audit.list_of(texts, '  ')
+    }, 'from ' ~ plan.gold ~ ('\n' ~ lineage_audit._where(taken, '') if taken else ''))) %}
   {% endif %}
   {% do return(lineage_audit.exploded_insert(plan)) %}
+{% endmacro %}
+
+{#- Which rows of gold this run wrote and took. -#}
+{% macro _taken_by_this_run(plan) %}
+  {% set predicates = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
+  {% if plan.rejected == 'keep' %}
+    {% do predicates.append(lineage_audit._is_accepted()) %}
+  {% endif %}
+  {% do return(predicates) %}
+{% endmacro %}
+
+{#- Of a table that keeps its refused rows. -#}
+{% macro _is_accepted() %}
+  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' = 0') %}
+{% endmacro %}
+
+{% macro _is_refused() %}
+  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0') %}
 {% endmacro %}
 
 {#- Literals that every row of a run bears. -#}

@@ -26,6 +26,8 @@
         {% set value = lineage_audit.list_of_texts(row[column]) %}
       {% elif kind == 'position' %}
         {% set value = row[column] | string %}
+      {% elif kind == 'positions' %}
+        {% set value = lineage_audit.list_of(row[column]) %}
       {% else %}
         {% set value = lineage_audit.text_literal(row[column]) %}
       {% endif %}

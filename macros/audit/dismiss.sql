@@ -18,7 +18,7 @@
   {% set open_keys = [] %}
   {% set open_rules = [] %}
   {% set rows = [] %}
-  {% for open in lineage_audit._open_reasons(target_relation) %}
+  {% for open in lineage_audit._open_reasons(node, target_relation) %}
     {% if open.record_key not in open_keys %}
       {% do open_keys.append(open.record_key) %}
       {% do open_rules.extend(open.failed_rules) %}
@@ -38,13 +38,24 @@
     {% do exceptions.raise_compiler_error('lineage_audit: nothing was dismissed in ' ~ target_relation ~ ':\n  ' ~ problems | join('\n  ')) %}
   {% endif %}
   {% do run_query('insert into ' ~ lineage_audit._store('closed_record') ~ ' (\n  ' ~ lineage_audit._columns_of_store('closed_record') | join(',\n  ') ~ '\n)\n' ~ rows | join('\nunion all\n')) %}
+  {#- The look for a table that keeps its refused rows began a transaction, which dbt would roll back. -#}
+  {% if node.config.meta.lineage_audit.get('rejected') == 'keep' %}
+    {% do adapter.commit() %}
+  {% endif %}
   {% do print('dismissed ' ~ rows | length ~ (' record' if rows | length == 1 else ' records') ~ ' of ' ~ target_relation) %}
 {% endmacro %}
 
 {#- The open records of a target: [{record_key, failed_rules}]. -#}
-{% macro _open_reasons(target_relation) %}
-  {% set sql = 'with ' ~ lineage_audit._committed_ctes() | trim ~ ',\n' ~ lineage_audit._open_record_ctes(target_relation) | trim
-    ~ '\nselect\n  record_key,\n  ' ~ lineage_audit.json_array_of_list('failed_rules') ~ ' as failed_rules\nfrom open_records' %}
+{% macro _open_reasons(node, target_relation) %}
+  {% set ctes = [lineage_audit._committed_ctes() | trim] %}
+  {% set gold = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
+  {% set written = lineage_audit._gold_as_written(gold) if node.config.meta.lineage_audit.get('rejected') == 'keep' else none %}
+  {% if written is not none and written.keeps_refused %}
+    {% do ctes.extend([lineage_audit._gold_runs_cte(written) | trim, lineage_audit._kept_cte(written), lineage_audit._open_record_ctes(kept='kept') | trim]) %}
+  {% else %}
+    {% do ctes.append(lineage_audit._open_record_ctes(target_relation) | trim) %}
+  {% endif %}
+  {% set sql = 'with ' ~ ctes | join(',\n') ~ '\nselect\n  record_key,\n  ' ~ lineage_audit.json_array_of_list('failed_rules') ~ ' as failed_rules\nfrom open_records' %}
   {% set found = [] %}
   {% for row in run_query(sql).rows %}
     {% do found.append({'record_key': row[0], 'failed_rules': fromjson(row[1])}) %}

@@ -14,18 +14,21 @@
     {% do return('') %}
   {% endif %}
   {% set ctes = lineage_audit._count_ctes(plan) %}
-  {% set numbers = "input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || refused.rejected || ', output ' || written.output || '" %}
+  {% set kept = plan.rejected == 'keep' %}
+  {% set rejected = 'kept.rejected' if kept else 'refused.rejected' %}
+  {% set output = 'kept.output' if kept else 'written.output' %}
+  {% set numbers = "input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || " ~ rejected ~ " || ', output ' || " ~ output ~ " || '" %}
   {% set text = "'lineage_audit: records do not add up in ' || " ~ lineage_audit.text_literal(plan.target_relation) ~ " || ': " ~ numbers ~ "'" %}
   {% set values = lineage_audit._event_values('SUCCESS', plan) %}
   {% do values.update({
-    'event_type': "case when read.input = read.filtered + refused.rejected + written.output then 'SUCCESS' else " ~ lineage_audit.raise_in_sql(text) ~ ' end',
-    'input_record_count': 'read.input', 'output_record_count': 'written.output',
-    'rejected_record_count': 'refused.rejected', 'filtered_record_count': 'read.filtered'
+    'event_type': 'case when read.input = read.filtered + ' ~ rejected ~ ' + ' ~ output ~ " then 'SUCCESS' else " ~ lineage_audit.raise_in_sql(text) ~ ' end',
+    'input_record_count': 'read.input', 'output_record_count': output,
+    'rejected_record_count': rejected, 'filtered_record_count': 'read.filtered'
   }) %}
   {% if plan.watermark %}
     {% do values.update({'watermark_to': lineage_audit._watermark_to(plan)}) %}
   {% endif %}
-  {% do return(lineage_audit._insert_select('run_event', values, 'from read\ncross join refused\ncross join written', ctes)) %}
+  {% do return(lineage_audit._insert_select('run_event', values, 'from read\ncross join ' ~ ('kept' if kept else 'refused\ncross join written'), ctes)) %}
 {% endmacro %}
 
 {% macro _count_ctes(plan) %}
@@ -41,12 +44,23 @@
   {% if plan.watermark %}
     {% do items.append('max(' ~ lineage_audit.quote_name(plan.watermark.column) ~ ') as highest') %}
   {% endif %}
-  {% set of_this_run = lineage_audit._of_this_run(plan) %}
+  {% set read = lineage_audit._cte('read', items, plan.source_sql, lineage_audit._read_bounds(plan)) %}
+  {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
+  {% if plan.rejected == 'keep' %}
+    {% do return(
+      'with ' ~ read ~ ',\n'
+      ~ lineage_audit._cte('kept', [lineage_audit._count_where(lineage_audit._is_refused()) ~ ' as rejected', lineage_audit._count_where(lineage_audit._is_accepted()) ~ ' as output'], plan.gold, written)
+    ) %}
+  {% endif %}
   {% do return(
-    'with ' ~ lineage_audit._cte('read', items, plan.source_sql, lineage_audit._read_bounds(plan)) ~ ',\n'
-    ~ lineage_audit._cte('refused', ['count(*) as rejected'], lineage_audit._store('rejected_record'), of_this_run) ~ ',\n'
-    ~ lineage_audit._cte('written', ['count(*) as output'], plan.gold, [] if plan.whole_table else lineage_audit._written_by_this_run())
+    'with ' ~ read ~ ',\n'
+    ~ lineage_audit._cte('refused', ['count(*) as rejected'], lineage_audit._store('rejected_record'), lineage_audit._of_this_run(plan)) ~ ',\n'
+    ~ lineage_audit._cte('written', ['count(*) as output'], plan.gold, written)
   ) %}
+{% endmacro %}
+
+{% macro _count_where(predicate) %}
+  {% do return('coalesce(sum(case when ' ~ predicate ~ ' then 1 else 0 end), 0)') %}
 {% endmacro %}
 
 {#- The mark never falls: an empty run keeps it. -#}
@@ -69,21 +83,29 @@
   {% do return(['_lineage_invocation_id = ' ~ lineage_audit.text_literal(invocation_id)]) %}
 {% endmacro %}
 
-{#- What every event says, as {column: literal}. -#}
+{#- What every event says, as {column: literal}. Of gold's source values: where each is held, in the struct or in a column of
+    gold, and its place among the values of a record (none: mapped no more). -#}
 {% macro _event_values(event_type, plan) %}
   {% set fields = [] %}
   {% set struct_fields = plan.get('struct_fields', []) %}
+  {% set places = {} %}
+  {% for field in plan.get('fields', []) %}
+    {% do places.update({field.name: loop.index}) %}
+  {% endfor %}
   {% for field in struct_fields + plan.get('fields', []) %}
     {% if not lineage_audit._find_column(fields, field.name) %}
+      {% set in_struct = lineage_audit._find_column(struct_fields, field.name) is not none %}
       {% do fields.append({
         'name': field.name, 'type': field.type, 'mark': field.mark, 'field_type': field.field_type,
-        'in_struct': lineage_audit._find_column(struct_fields, field.name) is not none
+        'in_struct': in_struct, 'gold_column': none if in_struct else field.verbatim, 'position': places.get(field.name)
       }) %}
     {% endif %}
   {% endfor %}
   {% set target_columns = [] %}
   {% for column in plan.get('columns', []) %}
-    {% do target_columns.append({'name': column.name, 'type': column.type, 'is_key': column.is_key}) %}
+    {% do target_columns.append({
+      'name': column.name, 'type': column.type, 'is_key': column.is_key, 'mark': column.mark, 'source_field': column.source_columns[0] if column.identity else none
+    }) %}
   {% endfor %}
   {% do target_columns.extend(plan.get('kept_columns', [])) %}
   {% do return({
@@ -99,6 +121,8 @@
     'target_table': lineage_audit.text_literal(plan.target_table),
     'node_id': lineage_audit.text_literal(plan.node_id),
     'whole_table': 'true' if plan.whole_table else 'false',
+    'capture': lineage_audit.text_literal(plan.capture),
+    'rejected': lineage_audit.text_literal(plan.rejected),
     'config_hash': lineage_audit.text_literal(plan.get('config_hash')),
     'code_version': lineage_audit.text_literal(plan.code_version),
     'run_by': lineage_audit.run_by(),

@@ -1,13 +1,14 @@
 {#- What the store knows of a target before this run: {last_success, dead: invocations that came to no end,
-    dead_fields: their source fields, dead_rebuild: was one of them to write the whole table, has_rejected,
-    unkeyed: the lists of source columns whose values refused records without a key are known by, known_hashes}. All targets
-    are looked up by one statement, once per dbt invocation. -#}
+    dead_fields: their source fields, dead_rebuild: was one of them to write the whole table, has_rejected:
+    were records refused, has_quarantined: and written into rejected_record,
+    unkeyed: the lists of source columns whose values refused records without a key are known by (of runs that kept them in
+    gold: all lists that there were), known_hashes}. All targets are looked up by one statement, once per dbt invocation. -#}
 {% macro _target_history(target_relation) %}
   {% set facts = lineage_audit._remembered('history') %}
   {% if facts is none %}
     {% set facts = [] %}
     {% for row in run_query(lineage_audit._history_sql()).rows %}
-      {% do facts.append({'fact': row[0], 'target_relation': row[1], 'value': row[2], 'source_fields': row[3], 'target_columns': row[4]}) %}
+      {% do facts.append({'fact': row[0], 'target_relation': row[1], 'value': row[2], 'source_fields': row[3], 'target_columns': row[4], 'rejected': row[5]}) %}
     {% endfor %}
     {% do lineage_audit._remember('history', facts) %}
   {% endif %}
@@ -18,14 +19,19 @@
     {% elif fact.target_relation == target_relation %}
       {% if fact.fact == 'success' %}
         {% do history.update({'last_success': {
-          'watermark_to': fact.value, 'source_fields': fromjson(fact.source_fields), 'target_columns': fromjson(fact.target_columns) if fact.target_columns else none
+          'watermark_to': fact.value, 'source_fields': fromjson(fact.source_fields), 'target_columns': fromjson(fact.target_columns) if fact.target_columns else none,
+          'rejected': fact.rejected or 'quarantine'
         }}) %}
       {% elif fact.fact in ['dead', 'dead rebuild'] %}
         {% do history.dead.append(fact.value) %}
         {% do history.dead_fields.extend(fromjson(fact.source_fields) if fact.source_fields else []) %}
         {% do history.update({'dead_rebuild': history.dead_rebuild or fact.fact == 'dead rebuild'}) %}
       {% elif fact.fact == 'rejected' %}
-        {% do history.update({'has_rejected': true}) %}
+        {% do history.update({'has_rejected': true, 'has_quarantined': history.has_quarantined or fact.rejected != 'keep'}) %}
+        {% if fact.source_fields %}
+          {% set names = lineage_audit._recorded_fields(fromjson(fact.source_fields)) | map(attribute='name') | list %}
+          {% do history.unkeyed.append(names) if names not in history.unkeyed %}
+        {% endif %}
       {% elif fact.fact == 'unkeyed' %}
         {% do history.unkeyed.append(fromjson(fact.value)) %}
       {% endif %}
@@ -34,8 +40,13 @@
   {% do return(history) %}
 {% endmacro %}
 
+{#- Of the source fields that an event names, those that its run read, in the order of a record's values. -#}
+{% macro _recorded_fields(source_fields) %}
+  {% do return(source_fields | selectattr('position', 'number') | sort(attribute='position') | list) %}
+{% endmacro %}
+
 {% macro _no_history() %}
-  {% do return({'last_success': none, 'dead': [], 'dead_fields': [], 'dead_rebuild': false, 'has_rejected': false, 'unkeyed': [], 'known_hashes': []}) %}
+  {% do return({'last_success': none, 'dead': [], 'dead_fields': [], 'dead_rebuild': false, 'has_rejected': false, 'has_quarantined': false, 'unkeyed': [], 'known_hashes': []}) %}
 {% endmacro %}
 
 {% macro _history_sql() %}
@@ -47,6 +58,7 @@ with successes as (
     watermark_to,
     source_fields,
     target_columns,
+    rejected,
     row_number() over (partition by target_relation order by event_ts desc) as age
   from {{ lineage_audit._store('run_event') }}
   where event_type = 'SUCCESS'
@@ -77,7 +89,8 @@ select
   target_relation,
   watermark_to as value,
   source_fields,
-  target_columns
+  target_columns,
+  rejected
 from successes
 where age = 1
 union all
@@ -86,7 +99,8 @@ select
   starts.target_relation,
   starts.invocation_id as value,
   starts.source_fields,
-  cast(null as {{ text }}) as target_columns
+  cast(null as {{ text }}) as target_columns,
+  cast(null as {{ text }}) as rejected
 from starts
 left join successes
   on starts.target_relation = successes.target_relation
@@ -99,16 +113,19 @@ select distinct
   'rejected' as fact,
   target_relation,
   cast(null as {{ text }}) as value,
-  cast(null as {{ text }}) as source_fields,
-  cast(null as {{ text }}) as target_columns
-from {{ lineage_audit._store('rejected_record') }}
+  case when rejected = 'keep' then source_fields end as source_fields,
+  cast(null as {{ text }}) as target_columns,
+  rejected
+from {{ lineage_audit._store('run_event') }}
+where event_type = 'SUCCESS' and rejected_record_count > 0
 union all
 select distinct
   'unkeyed' as fact,
   target_relation,
   {{ lineage_audit.json_names('source_values_json') }} as value,
   cast(null as {{ text }}) as source_fields,
-  cast(null as {{ text }}) as target_columns
+  cast(null as {{ text }}) as target_columns,
+  cast(null as {{ text }}) as rejected
 from {{ lineage_audit._store('rejected_record') }}
 where target_pk is null
 union all
@@ -117,7 +134,8 @@ select distinct
   cast(null as {{ text }}) as target_relation,
   config_hash as value,
   cast(null as {{ text }}) as source_fields,
-  cast(null as {{ text }}) as target_columns
+  cast(null as {{ text }}) as target_columns,
+  cast(null as {{ text }}) as rejected
 from {{ lineage_audit._store('config_version') }}
 {% endmacro %}
 

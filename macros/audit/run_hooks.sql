@@ -74,6 +74,7 @@
     'pipeline_name': lineage_audit.settings().pipeline_name, 'run_id': lineage_audit.settings().run_id,
     'target_relation': lineage_audit._node_relation(node),
     'endpoint_name': registered.endpoint_name, 'target_table': registered.target_table, 'node_id': node.unique_id,
+    'capture': registered.capture, 'rejected': registered.rejected,
     'source_system': plan.get('source_system'), 'config_hash': plan.get('config_hash'),
     'code_version': lineage_audit.settings().code_version or node.checksum.checksum,
     'watermark_from': plan.watermark['from'] if plan.get('watermark') else none

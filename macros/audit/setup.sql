@@ -32,7 +32,7 @@
   {% do adapter.create_schema(lineage_audit._store(tables[0])) %}
   {% for table in tables %}
     {% set relation = lineage_audit._store(table) %}
-    {% do run_query(lineage_audit.create_store_table(relation, lineage_audit._store_tables()[table])) %}
+    {% do run_query(lineage_audit.create_store_table(relation, lineage_audit._store_tables()[table], lineage_audit._asked_for().get(table, []))) %}
     {% do adapter.cache_added(relation) %}
   {% endfor %}
 {% endmacro %}

@@ -1,7 +1,7 @@
 {#- The physical tables of the audit store: {table: {column: kind of type}}, kinds as in store_type. Append-only,
-    written by INSERTs that never read the table they write. cell_lineage has a row for every gold cell, where each further
-    column costs half a plain load (benchmarks/README.md): of the run it bears but attempt_id, by which run_event tells
-    invocation, run and target relation. -#}
+    written by INSERTs that never read the table they write. cell_lineage and record_lineage have a row for every gold cell
+    or row, where each further column costs half a plain load (benchmarks/README.md): of the run they bear but attempt_id,
+    by which run_event tells invocation, run and target relation. -#}
 {% macro _store_tables() %}
   {% do return({
     'run_event': {
@@ -10,10 +10,13 @@
       'whole_table': 'flag', 'input_record_count': 'count', 'output_record_count': 'count', 'rejected_record_count': 'count',
       'filtered_record_count': 'count', 'config_hash': 'text', 'code_version': 'text', 'run_by': 'text',
       'watermark_from': 'text', 'watermark_to': 'text', 'source_fields': 'text', 'error_message': 'text',
-      'target_columns': 'text'
+      'target_columns': 'text', 'capture': 'text', 'rejected': 'text'
     },
     'cell_lineage': {
       'attempt_id': 'count', 'target_pk': 'text', 'column_position': 'position', 'source_values': 'texts'
+    },
+    'record_lineage': {
+      'attempt_id': 'count', 'target_pk': 'text', 'source_values': 'texts'
     },
     'rejected_record': {
       'run_id': 'text', 'invocation_id': 'text', 'target_relation': 'text', 'target_table': 'text',
@@ -33,7 +36,7 @@
       'column_position': 'position', 'target_column': 'text', 'target_layer': 'text', 'api_field_name': 'text', 'api_json_path': 'text',
       'source_table': 'text', 'source_columns': 'texts', 'source_types': 'texts', 'transform_expr': 'text', 'default_expr': 'text',
       'data_type': 'text', 'is_primary_key': 'text', 'nullable': 'text', 'sensitivity': 'text', 'business_rule_id': 'text',
-      'rule_category': 'text', 'severity': 'text', 'message': 'text'
+      'rule_category': 'text', 'severity': 'text', 'message': 'text', 'source_positions': 'positions'
     }
   }) %}
 {% endmacro %}
@@ -44,10 +47,20 @@
   {% do return({
     'run_event': ['event_type', 'event_ts', 'attempt_id', 'run_id', 'invocation_id', 'target_relation'],
     'cell_lineage': ['attempt_id', 'target_pk', 'column_position', 'source_values'],
+    'record_lineage': ['attempt_id', 'target_pk', 'source_values'],
     'rejected_record': ['invocation_id', 'target_relation', 'record_key', 'failed_rules'],
     'closed_record': ['invocation_id', 'target_relation', 'record_key', 'closed_as', 'closed_ts'],
     'rule_violation': ['invocation_id', 'target_relation', 'record_key', 'business_rule_id'],
     'config_version': ['config_hash', 'kind', 'column_position']
+  }) %}
+{% endmacro %}
+
+{#- What one looks for in the large tables: a key, in the runs of a table. -#}
+{% macro _asked_for() %}
+  {% do return({
+    'cell_lineage': ['target_pk', 'attempt_id'],
+    'record_lineage': ['target_pk', 'attempt_id'],
+    'rejected_record': ['target_relation', 'record_key']
   }) %}
 {% endmacro %}
 

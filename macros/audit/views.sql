@@ -36,11 +36,60 @@ committed as (
 )
 {%- endmacro %}
 
+{#- A CTE: the mapping rows as they were under each hash. -#}
+{% macro _mapping_cte() %}
+mapping as (
+  select
+    config_hash,
+    column_position,
+    target_column,
+    api_field_name,
+    api_json_path,
+    source_table,
+    source_columns,
+    source_positions,
+    transform_expr,
+    business_rule_id
+  from (
+    select
+      *,
+      row_number() over (partition by config_hash, column_position order by created_ts) as copy_number
+    from {{ lineage_audit._store('config_version') }}
+    where kind = 'mapping'
+  ) as copies
+  where copy_number = 1
+)
+{%- endmacro %}
+
+{#- The columns of column_lineage, from relations committed, mapping, and one with target_pk and the source values of a
+    cell as a list of texts. -#}
+{% macro _column_lineage_items(target_pk, source_values) %}
+  committed.run_id,
+  committed.endpoint_name,
+  committed.target_table,
+  {{ target_pk }} as target_pk,
+  mapping.target_column,
+  mapping.api_field_name,
+  mapping.api_json_path,
+  mapping.source_table,
+  mapping.source_columns,
+  mapping.transform_expr,
+  mapping.business_rule_id,
+  case
+    when {{ lineage_audit.list_length('mapping.source_columns') }} = 0 then '{}'
+    else {{ lineage_audit.json_of_lists('mapping.source_columns', source_values) }}
+  end as source_values_json,
+  committed.committed_ts as created_ts,
+  committed.target_relation,
+  committed.invocation_id,
+  committed.config_hash
+{%- endmacro %}
+
 {#- CTEs that follow _committed_ctes: the refused records that no later run took or filtered and nobody dismissed, of one
-    target relation or of all. A record counts as its last refusal says. Who dismisses a record dismisses it as it is: it
+    target relation or of all; kept: the query, in parentheses, for those of a table that keeps them. A record counts as its last refusal says. Who dismisses a record dismisses it as it is: it
     stays so when a later run refuses the same source values again, until a run takes it. -#}
-{% macro _open_record_ctes(target_relation=none) %}
-  {%- set of_target = [] if target_relation is none else ['rejected.target_relation = ' ~ lineage_audit.text_literal(target_relation)] -%}
+{% macro _open_record_ctes(target_relation=none, kept=none) %}
+  {%- set of_target = [] if target_relation is none or kept else ['rejected.target_relation = ' ~ lineage_audit.text_literal(target_relation)] -%}
 rejections as (
   select
     rejected.*,
@@ -64,7 +113,7 @@ rejections as (
         rejected.record_key,
         rejected.source_values_json
     ) as first_rejected_ts
-  from {{ lineage_audit._store('rejected_record') }} as rejected
+  from {{ kept or lineage_audit._store('rejected_record') }} as rejected
   inner join committed
     on rejected.invocation_id = committed.invocation_id
     and rejected.target_relation = committed.target_relation
@@ -102,4 +151,38 @@ open_records as (
     and {{ lineage_audit.list_length('rejections.failed_rules') }} > 0
     and not (rejections.failed_rules = {{ lineage_audit.list_of_texts(['duplicate_key']) }})
 )
+{%- endmacro %}
+
+{#- What follows _open_record_ctes: each open record with its reasons and their messages. -#}
+{% macro _quarantine_select() %}
+messages as (
+  select
+    config_hash,
+    {{ lineage_audit.map_of_rows('business_rule_id', "coalesce(message, '')") }} as message_of_rule
+  from (
+    select distinct
+      config_hash,
+      business_rule_id,
+      message
+    from {{ lineage_audit._store('config_version') }}
+    where kind = 'rule'
+  ) as rules
+  group by config_hash
+)
+select
+  open_records.run_id,
+  open_records.endpoint_name,
+  open_records.target_table,
+  open_records.record_key,
+  open_records.target_pk,
+  open_records.failed_rules,
+  {{ lineage_audit.messages_of('open_records.failed_rules', 'messages.message_of_rule') }} as messages,
+  open_records.mapped_values_json,
+  open_records.source_values_json,
+  open_records.rejected_ts,
+  open_records.target_relation,
+  open_records.invocation_id,
+  open_records.config_hash
+from open_records
+left join messages on open_records.config_hash = messages.config_hash
 {%- endmacro %}

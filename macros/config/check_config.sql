@@ -177,18 +177,35 @@
       )) %}
     {% endif %}
   {% endif %}
-  {% if request.capture != 'exploded' %}
-    {% set known = request.capture in ['compact', 'in_row'] %}
+  {% if request.capture not in ['exploded', 'compact', 'in_row'] %}
+    {% do problems.append(lineage_audit._problem('model', key, "capture '" ~ request.capture ~ "' is unknown.", 'Write exploded, compact or in_row (argument capture, or var lineage_audit_capture).')) %}
+  {% endif %}
+  {% if request.rejected not in ['quarantine', 'keep'] %}
+    {% do problems.append(lineage_audit._problem('model', key, "rejected '" ~ request.rejected ~ "' is unknown.", 'Write quarantine or keep.')) %}
+  {% elif request.rejected == 'keep' %}
+    {% do problems.extend(lineage_audit._check_keep(request)) %}
+  {% endif %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{#- Where refused records stay in the table: they must be able to, and must not replace accepted ones. -#}
+{% macro _check_keep(request) %}
+  {% set problems = [] %}
+  {% set key = 'mapped_model in ' ~ request.model_name %}
+  {% if request.materialized == 'incremental' and request.strategy not in ['append', 'insert_overwrite'] %}
     {% do problems.append(lineage_audit._problem(
-      'model', key, "capture '" ~ request.capture ~ "' is " ~ ('not built yet.' if known else 'unknown.'), "Use capture='exploded'."
+      'model', key, "rejected='keep' with strategy " ~ request.strategy ~ ': a refused version of a record would replace the accepted one.',
+      "Use rejected='quarantine', or set incremental_strategy to 'append' or 'insert_overwrite'."
     )) %}
   {% endif %}
-  {% if request.rejected != 'quarantine' %}
-    {% set known = request.rejected == 'keep' %}
-    {% do problems.append(lineage_audit._problem(
-      'model', key, "rejected '" ~ request.rejected ~ "' is " ~ ('not built yet.' if known else 'unknown.'), "Use rejected='quarantine'."
-    )) %}
-  {% endif %}
+  {% for column in request.get('not_null_columns', []) %}
+    {% if column in request.rows | map(attribute='target_column') | select | map('lower') | list %}
+      {% do problems.append(lineage_audit._problem(
+        'model', key, "rejected='keep' with an enforced contract that has " ~ column ~ ' not null: a refused record may hold NULL there.',
+        "Use rejected='quarantine', or take the constraint out; the data test not_null, on serving_view, does not mind refused records."
+      )) %}
+    {% endif %}
+  {% endfor %}
   {% do return(problems) %}
 {% endmacro %}
 

@@ -210,7 +210,8 @@
     'source': source.relation, 'built_source': source.relation, 'source_known': built is not none,
     'watermark': registered.get('watermark'), 'lateness': registered.get('lateness'), 'latest_by': registered.get('latest_by'),
     'capture': registered.get('capture'), 'rejected': registered.get('rejected') or 'quarantine',
-    'materialized': node.config.materialized, 'strategy': node.config.get('incremental_strategy'), 'unique_key': node.config.get('unique_key')
+    'materialized': node.config.materialized, 'strategy': node.config.get('incremental_strategy'), 'unique_key': node.config.get('unique_key'),
+    'not_null_columns': lineage_audit._not_null_columns(node)
   }, tables) %}
   {% do request.update({
     'is_validation': true,

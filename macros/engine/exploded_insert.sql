@@ -51,6 +51,5 @@
     {% endfor %}
     {% do lists.append(lineage_audit.list_of(texts)) %}
   {% endfor %}
-  {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
-  {% do return({'texts': 'with ' ~ lineage_audit._cte('texts', items, plan.gold, written), 'positions': positions, 'lists': lists}) %}
+  {% do return({'texts': 'with ' ~ lineage_audit._cte('texts', items, plan.gold, lineage_audit._taken_by_this_run(plan)), 'positions': positions, 'lists': lists}) %}
 {% endmacro %}

@@ -1,24 +1,32 @@
 {#- Lists of texts. -#}
-{% macro list_of(expressions) %}
-  {% do return(adapter.dispatch('list_of', 'lineage_audit')(expressions)) %}
+{% macro list_of(expressions, indent=none) %}
+  {% do return(adapter.dispatch('list_of', 'lineage_audit')(expressions, indent)) %}
 {% endmacro %}
 
-{% macro default__list_of(expressions) %}
+{% macro default__list_of(expressions, indent) %}
   {% do return(lineage_audit._unsupported('list_of')) %}
 {% endmacro %}
 
-{% macro duckdb__list_of(expressions) %}
+{% macro duckdb__list_of(expressions, indent) %}
   {% if not expressions %}
     {% do return('cast([] as varchar[])') %}
   {% endif %}
-  {% do return('[' ~ expressions | join(', ') ~ ']') %}
+  {% do return('[' ~ lineage_audit._list_items(expressions, indent) ~ ']') %}
 {% endmacro %}
 
-{% macro spark__list_of(expressions) %}
+{% macro spark__list_of(expressions, indent) %}
   {% if not expressions %}
     {% do return('cast(array() as array<string>)') %}
   {% endif %}
-  {% do return('array(' ~ expressions | join(', ') ~ ')') %}
+  {% do return('array(' ~ lineage_audit._list_items(expressions, indent) ~ ')') %}
+{% endmacro %}
+
+{#- With an indent, a line per item. -#}
+{% macro _list_items(expressions, indent) %}
+  {% if indent is none %}
+    {% do return(expressions | join(', ')) %}
+  {% endif %}
+  {% do return('\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent) %}
 {% endmacro %}
 
 {% macro list_of_texts(values) %}
@@ -63,6 +71,23 @@
 
 {% macro spark__list_length(expression) %}
   {% do return('size(' ~ expression ~ ')') %}
+{% endmacro %}
+
+{#- The items of a list at the places, counted from 1, that another list names. -#}
+{% macro items_at(list, positions) %}
+  {% do return(adapter.dispatch('items_at', 'lineage_audit')(list, positions)) %}
+{% endmacro %}
+
+{% macro default__items_at(list, positions) %}
+  {% do return(lineage_audit._unsupported('items_at')) %}
+{% endmacro %}
+
+{% macro duckdb__items_at(list, positions) %}
+  {% do return('list_select(' ~ list ~ ', ' ~ positions ~ ')') %}
+{% endmacro %}
+
+{% macro spark__items_at(list, positions) %}
+  {% do return('transform(' ~ positions ~ ', position -> get(' ~ list ~ ', position - 1))') %}
 {% endmacro %}
 
 {#- NULL where the list is empty. -#}

@@ -1,20 +1,23 @@
-{#- DDL of one table of the audit store. -#}
-{% macro create_store_table(relation, columns) %}
-  {% do return(adapter.dispatch('create_store_table', 'lineage_audit')(relation, columns)) %}
+{#- DDL of one table of the audit store; asked_for: the columns by which its rows are looked up, if there is more than a run's
+    worth of them. -#}
+{% macro create_store_table(relation, columns, asked_for=[]) %}
+  {% do return(adapter.dispatch('create_store_table', 'lineage_audit')(relation, columns, asked_for)) %}
 {% endmacro %}
 
-{% macro default__create_store_table(relation, columns) %}
+{% macro default__create_store_table(relation, columns, asked_for) %}
   {% do return(lineage_audit._unsupported('create_store_table')) %}
 {% endmacro %}
 
-{% macro duckdb__create_store_table(relation, columns) %}
+{#- Rows lie as they are written, run by run in gold's order, and DuckDB knows the least and greatest value of each group. -#}
+{% macro duckdb__create_store_table(relation, columns, asked_for) %}
   {% do return('create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns) ~ '\n)') %}
 {% endmacro %}
 
-{% macro spark__create_store_table(relation, columns) %}
+{#- Liquid clustering: Databricks clusters what is written and OPTIMIZE the rest; open-source Delta by OPTIMIZE alone. -#}
+{% macro spark__create_store_table(relation, columns, asked_for) %}
   {% do return(
     'create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns)
-    ~ "\n)\nusing delta\ntblproperties ('delta.appendOnly' = 'true')"
+    ~ '\n)\nusing delta\n' ~ ('cluster by (' ~ asked_for | join(', ') ~ ')\n' if asked_for else '') ~ "tblproperties ('delta.appendOnly' = 'true')"
   ) %}
 {% endmacro %}
 

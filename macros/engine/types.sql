@@ -8,11 +8,11 @@
 {% endmacro %}
 
 {% macro duckdb__store_type(name) %}
-  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'flag': 'boolean'}[name]) %}
+  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'smallint[]', 'flag': 'boolean'}[name]) %}
 {% endmacro %}
 
 {% macro spark__store_type(name) %}
-  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'flag': 'boolean'}[name]) %}
+  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'array<smallint>', 'flag': 'boolean'}[name]) %}
 {% endmacro %}
 
 {#- Is it a type whose values no cast can refuse? -#}

@@ -1,13 +1,18 @@
 {#- The SELECT of a gold model, one CTE per step of the mapping. -#}
 {% macro _gold_sql(plan) %}
   {% set lines = [] %}
-  {% do lines.append(lineage_audit._mapped_ctes(plan)) %}
-  {% set must_hold = lineage_audit._acceptance(plan) %}
-  {% set from = 'mapped' %}
-  {% set finish = {'from': 'mapped', 'where': must_hold} %}
-  {% if plan.latest_by %}
-    {% do lines.append(',\nranked as (\n  select\n    *,\n    ' ~ lineage_audit._rank(plan, none) ~ ' as _lineage_rank\n  from mapped\n' ~ lineage_audit._where(must_hold, '  ') ~ '\n)') %}
-    {% do finish.update({'from': 'ranked', 'where': ['_lineage_rank = 1']}) %}
+  {% if plan.rejected == 'keep' %}
+    {% set judged = lineage_audit._judged(plan) %}
+    {% do lines.append(judged.ctes) %}
+    {% set finish = {'from': judged.from, 'where': [], 'warnings': '_lineage_warnings', 'failed_rules': [judged.failed_rules ~ ' as _lineage_failed_rules']} %}
+  {% else %}
+    {% do lines.append(lineage_audit._mapped_ctes(plan)) %}
+    {% set must_hold = lineage_audit._acceptance(plan) %}
+    {% set finish = {'from': 'mapped', 'where': must_hold, 'warnings': lineage_audit._warnings(plan) ~ ' as _lineage_warnings', 'failed_rules': []} %}
+    {% if plan.latest_by %}
+      {% do lines.append(',\nranked as (\n  select\n    *,\n    ' ~ lineage_audit._rank(plan, none) ~ ' as _lineage_rank\n  from mapped\n' ~ lineage_audit._where(must_hold, '  ') ~ '\n)') %}
+      {% do finish.update({'from': 'ranked', 'where': ['_lineage_rank = 1']}) %}
+    {% endif %}
   {% endif %}
   {% set items = plan.columns | map(attribute='quoted') | list %}
   {% for column in plan.get('kept_columns', []) %}
@@ -16,14 +21,30 @@
   {% do items.extend([
     lineage_audit.text_literal(plan.run_id) ~ ' as _lineage_run_id',
     lineage_audit.text_literal(invocation_id) ~ ' as _lineage_invocation_id',
-    lineage_audit._warnings(plan) ~ ' as _lineage_warnings',
+    finish.warnings,
     '_lineage_source_values'
-  ]) %}
+  ] + finish.failed_rules) %}
   {% do lines.append('\nselect\n  ' ~ items | join(',\n  ') ~ '\nfrom ' ~ finish.from) %}
   {% if finish.where %}
     {% do lines.append('\n' ~ lineage_audit._where(finish.where, '')) %}
   {% endif %}
   {% do return(lines | join('')) %}
+{% endmacro %}
+
+{#- Every record that was not filtered, and why it is refused: {ctes, from: the last of them, failed_rules: the list of
+    reasons as an expression, refused: a predicate}. -#}
+{% macro _judged(plan) %}
+  {% set checked = ['*', lineage_audit.list_without_nulls(lineage_audit._reasons(plan)) ~ ' as _lineage_failed_rules', lineage_audit._warnings(plan) ~ ' as _lineage_warnings'] %}
+  {% set ctes = [lineage_audit._mapped_ctes(plan), lineage_audit._cte('checked', checked, 'mapped', [])] %}
+  {% set refused = lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0' %}
+  {% if not plan.latest_by %}
+    {% do return({'ctes': ctes | join(',\n'), 'from': 'checked', 'failed_rules': '_lineage_failed_rules', 'refused': refused}) %}
+  {% endif %}
+  {% do ctes.append(lineage_audit._cte('ranked', ['*', lineage_audit._rank(plan, refused) ~ ' as _lineage_rank'], 'checked', [])) %}
+  {% do return({
+    'ctes': ctes | join(',\n'), 'from': 'ranked', 'refused': refused ~ ' or _lineage_rank > 1',
+    'failed_rules': 'case when ' ~ refused ~ ' or _lineage_rank = 1 then _lineage_failed_rules else ' ~ lineage_audit.list_of_texts(['duplicate_key']) ~ ' end'
+  }) %}
 {% endmacro %}
 
 {#- with source_rows → filtered → valued → mapped: steps 1 to 4 of the contract's order. -#}

@@ -27,7 +27,8 @@
   {% set request = lineage_audit._request({
     'model_name': lineage_audit._model_name(), 'materialized': config.get('materialized'), 'unique_key': config.get('unique_key'),
     'strategy': config.get('incremental_strategy'), 'endpoint_name': endpoint_name, 'source': source, 'built_source': built_source, 'source_known': source_known, 'target_table': target_table or lineage_audit._model_name(),
-    'watermark': watermark, 'lateness': lateness, 'latest_by': latest_by, 'capture': capture, 'rejected': rejected
+    'watermark': watermark, 'lateness': lateness, 'latest_by': latest_by, 'capture': capture, 'rejected': rejected,
+    'not_null_columns': lineage_audit._not_null_columns(model)
   }, lineage_audit._config_tables(config_relations)) %}
   {% set problems = lineage_audit._config_problems(request) %}
   {% if problems %}
@@ -59,7 +60,7 @@
       {'sql': '{{ lineage_audit._rejected_record_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._rule_violation_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._closed_record_sql() }}', 'transaction': true},
-      {'sql': '{{ lineage_audit._cell_lineage_sql() }}', 'transaction': true},
+      {'sql': '{{ lineage_audit._lineage_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._success_sql() }}', 'transaction': true},
       {'sql': '{{ lineage_audit._drop_staged_source_sql() }}', 'transaction': true},
     ]
@@ -74,6 +75,26 @@
     {% endif %}
   {% endfor %}
   {% do return(missing) %}
+{% endmacro %}
+
+{#- The columns, in lower case, that an enforced contract of a model has not null, each by itself or all together. -#}
+{% macro _not_null_columns(node) %}
+  {% set names = [] %}
+  {% if (node.config.get('contract') or {}).get('enforced') %}
+    {% for column in (node.get('columns') or {}).values() %}
+      {% if column.get('constraints', []) | selectattr('type', 'in', ['not_null', 'primary_key']) | list %}
+        {% do names.append(column.name | lower) %}
+      {% endif %}
+    {% endfor %}
+    {% for constraint in node.get('constraints') or [] %}
+      {% if constraint.type in ['not_null', 'primary_key'] %}
+        {% for name in constraint.get('columns') or [] %}
+          {% do names.append(name | lower) %}
+        {% endfor %}
+      {% endif %}
+    {% endfor %}
+  {% endif %}
+  {% do return(names | unique | list) %}
 {% endmacro %}
 
 {#- In a dbt unit test `model` is the test. -#}

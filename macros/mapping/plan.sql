@@ -31,7 +31,7 @@
       {% do reads.append(name) %}
     {% endif %}
   {% endfor %}
-  {% set config_rows = lineage_audit._config_rows(request, columns) %}
+  {% set config_rows = lineage_audit._config_rows(request, columns, fields) %}
   {% set target_relation = lineage_audit._relation_text(gold) %}
   {% set config_hash = local_md5(tojson({'endpoint_name': request.endpoint_name, 'target_table': request.target_table, 'rows': config_rows})) %}
   {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not config.get('partition_by')) %}
@@ -43,7 +43,7 @@
   {% set plan = {
     'model_name': request.model_name, 'node_id': model.unique_id, 'endpoint_name': request.endpoint_name, 'source_system': endpoint.source_system,
     'target_table': request.target_table, 'target_relation': target_relation, 'gold': gold, 'pipeline_name': settings.pipeline_name,
-    'run_id': settings.run_id, 'code_version': settings.code_version or model.checksum.checksum, 'capture': request.capture,
+    'run_id': settings.run_id, 'code_version': settings.code_version or model.checksum.checksum, 'capture': request.capture, 'rejected': request.rejected,
     'incremental': incremental, 'whole_table': whole_table, 'config_hash': config_hash, 'config_rows': config_rows,
     'columns': columns, 'fields': fields, 'reads': reads if request.source_known else [], 'filters': filters, 'validations': validations,
     'source_sql': snapshot.sql, 'staged': snapshot.staged, 'unstaged_sql': request.source | string,
@@ -134,7 +134,7 @@
         {% do fields.append({
           'name': name, 'column': name, 'type': type, 'mark': mark,
           'field_type': type if mark == 'none' else lineage_audit.store_type('text'),
-          'verbatim': lineage_audit._verbatim_column(name, columns) if mark == 'none' else none
+          'verbatim': lineage_audit._verbatim_column(name, columns) if mark == 'none' and request.capture != 'in_row' else none
         }) %}
       {% endif %}
     {% endfor %}
@@ -142,7 +142,8 @@
   {% do return(fields) %}
 {% endmacro %}
 
-{#- The gold column that is a source column and nothing else: no expression, no cast, no default. -#}
+{#- The gold column that is a source column and nothing else: no expression, no cast, no default. Where nothing is copied
+    (capture in_row) the struct holds such values too: what proves a column can't be the column itself. -#}
 {% macro _verbatim_column(name, columns) %}
   {% for column in columns %}
     {% if column.identity and column.source_columns[0] == name %}
@@ -186,18 +187,27 @@
   {% do return(names) %}
 {% endmacro %}
 
-{#- What config_version keeps: every mapping row and rule of the model, and the types of its source columns. -#}
-{% macro _config_rows(request, columns) %}
+{#- What config_version keeps: every mapping row and rule of the model, the types of its source columns, and their places
+    among the values of a record. -#}
+{% macro _config_rows(request, columns, fields) %}
   {% set rows = [] %}
+  {% set places = {} %}
+  {% for field in fields %}
+    {% do places.update({field.name: loop.index | string}) %}
+  {% endfor %}
   {% for column in columns %}
     {% set row = column.row %}
+    {% set positions = [] %}
+    {% for name in column.source_columns %}
+      {% do positions.append(places[name]) %}
+    {% endfor %}
     {% do rows.append({
       'kind': 'mapping', 'target_column': column.name, 'column_position': loop.index, 'target_layer': row.target_layer,
       'api_field_name': row.api_field_name, 'api_json_path': row.api_json_path, 'source_table': row.source_table,
       'source_columns': column.source_columns, 'source_types': column.source_types, 'transform_expr': column.shown_expression,
       'default_expr': column.default_expression, 'data_type': row.data_type, 'is_primary_key': 'true' if column.is_key else 'false',
       'nullable': 'false' if column.required else 'true', 'sensitivity': column.mark, 'business_rule_id': column.rule_ids | join('|') or none,
-      'rule_category': none, 'severity': none, 'message': row.description
+      'rule_category': none, 'severity': none, 'message': row.description, 'source_positions': positions
     }) %}
   {% endfor %}
   {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
@@ -205,7 +215,7 @@
       'kind': 'rule', 'target_column': none, 'column_position': loop.index, 'target_layer': none, 'api_field_name': none, 'api_json_path': none,
       'source_table': none, 'source_columns': [], 'source_types': [], 'transform_expr': rule.rule_expression, 'default_expr': none,
       'data_type': none, 'is_primary_key': none, 'nullable': none, 'sensitivity': none, 'business_rule_id': rule.business_rule_id,
-      'rule_category': rule.rule_category, 'severity': rule.severity, 'message': rule.message
+      'rule_category': rule.rule_category, 'severity': rule.severity, 'message': rule.message, 'source_positions': []
     }) %}
   {% endfor %}
   {% do return(rows) %}

@@ -22,6 +22,12 @@
     {% do return(none) %}
   {% endif %}
   {% set problems = lineage_audit._changed_columns(plan, last_success) if last_success else [] %}
+  {% if last_success and last_success.rejected != plan.rejected %}
+    {% do problems.append(lineage_audit._problem(
+      'model', 'mapped_model in ' ~ plan.model_name, "rejected was '" ~ last_success.rejected ~ "' when " ~ plan.target_relation ~ " was built, and is '" ~ plan.rejected ~ "' now.",
+      'Run the model once with --full-refresh.'
+    )) %}
+  {% endif %}
   {% set struct_fields = [] %}
   {% set known_in_gold = [] %}
   {% for field in source_fields %}

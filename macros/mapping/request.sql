@@ -33,6 +33,7 @@
     'source_columns': source_columns, 'source_known': arguments.source_known,
     'watermark': arguments.watermark, 'lateness': arguments.lateness, 'latest_by': arguments.latest_by,
     'capture': arguments.capture or lineage_audit.settings().capture, 'rejected': arguments.rejected,
+    'not_null_columns': arguments.get('not_null_columns') or [],
     'reprocess': lineage_audit.settings().reprocess,
     'materialized': arguments.materialized, 'strategy': strategy,
     'unique_key': [unique_key] if unique_key is string else unique_key,

@@ -19,7 +19,8 @@
   {% set keys = [] %}
   {% set ctes = [] %}
   {% if plan.reprocesses %}
-    {% do ctes.extend([lineage_audit._committed_ctes() | trim, lineage_audit._open_record_ctes(plan.target_relation) | trim]) %}
+    {% set kept = lineage_audit._kept_rejections(plan) if plan.rejected == 'keep' else none %}
+    {% do ctes.extend([lineage_audit._committed_ctes() | trim, lineage_audit._open_record_ctes(plan.target_relation, kept) | trim]) %}
     {% do keys.append('select record_key from open_records') %}
   {% endif %}
   {% if plan.history.dead %}
@@ -49,6 +50,9 @@
     {% do ctes.append(lineage_audit._cte('looked_at', ['*'], 'keyed', bounds)) %}
     {% if plan.history.dead %}
       {% do in_gold.append('not ' ~ lineage_audit._written_by_dead(plan)) %}
+    {% endif %}
+    {% if plan.rejected == 'keep' %}
+      {% do in_gold.append(lineage_audit._is_accepted()) %}
     {% endif %}
     {% set wanted = '_lineage_is_new or not exists (\n  select 1 from ' ~ plan.gold ~ '\n' ~ lineage_audit._where(in_gold, '  ') ~ '\n)' %}
   {% else %}

@@ -17,7 +17,7 @@
   {% set tables = lineage_audit._config_tables(relations) %}
   {% set rules = lineage_audit._rules_to_test(tested, tables, endpoint_name, rule_severity) %}
   {% set key = lineage_audit._key_of_tested(tested, tables) %}
-  {% do return(lineage_audit._business_rules_sql(tested.rows, key, rules, rule_severity)) %}
+  {% do return(lineage_audit._business_rules_sql(lineage_audit._accepted_of_tested(tested), key, rules, rule_severity)) %}
 {% endmacro %}
 
 {#- The active validation rules of the endpoint and the table, as they are now: {id, expression, severity, message}. -#}

@@ -8,7 +8,7 @@
   {% endif %}
   {% set tested = lineage_audit._tested_model(rows) %}
   {% set waits = lineage_audit._not_testable_yet(tested, {
-    tested.name: tested.built, 'the audit store': lineage_audit._store('cell_lineage')
+    tested.name: tested.built, 'the audit store': lineage_audit._store('record_lineage')
   }) %}
   {% if waits %}
     {% do return(waits) %}
@@ -66,7 +66,8 @@ order by config.column_position
   {% do return(last) %}
 {% endmacro %}
 
-{#- Rows and cells are counted by run and key: where a key stands in gold twice, so does its lineage. That gold lacks a row
+{#- Rows and cells are counted by run and key: where a key stands in gold twice, so does its lineage. Where nothing is
+    copied (capture in_row) a row is its own lineage, and lacks it only without source values. That gold lacks a row
     can be told of the last run alone, since a later one may have replaced the rows of those before it, and only where
     the test reads the whole table. -#}
 {% macro _lineage_complete_sql(tested, target_pk, last_attempt) -%}
@@ -76,7 +77,8 @@ with runs as (
     attempt_id,
     invocation_id,
     run_id,
-    config_hash
+    config_hash,
+    capture
   from {{ lineage_audit._store('run_event') }}
   where event_type = 'SUCCESS' and target_relation = {{ lineage_audit.text_literal(tested.target_relation) }}
 ),
@@ -90,7 +92,7 @@ mapping as (
 ),
 tested as (
   select *
-  from {{ tested.rows }}
+  from {{ lineage_audit._accepted_of_tested(tested) }}
 ),
 gold_rows as (
   select
@@ -102,6 +104,7 @@ gold_rows as (
   left join runs
     on gold._lineage_invocation_id = runs.invocation_id
     and gold._lineage_run_id = runs.run_id
+  where coalesce(runs.capture, '') <> 'in_row' or gold._lineage_source_values is null
 ),
 gold_keys as (
   select
@@ -123,23 +126,44 @@ expected as (
   from gold_keys
   left join mapping on gold_keys.config_hash = mapping.config_hash
 ),
+looked_at as (
+  select *
+  from runs
+  where invocation_id in (select _lineage_invocation_id from tested)
+{%- if finds_lost_rows %}
+    or attempt_id = {{ last_attempt }}
+{%- endif %}
+),
+lineage as (
+  select
+    looked_at.run_id,
+    looked_at.attempt_id,
+    cells.target_pk,
+    mapping.target_column
+  from {{ lineage_audit._store('cell_lineage') }} as cells
+  inner join looked_at on cells.attempt_id = looked_at.attempt_id
+  inner join mapping
+    on looked_at.config_hash = mapping.config_hash
+    and cells.column_position = mapping.column_position
+  union all
+  select
+    looked_at.run_id,
+    looked_at.attempt_id,
+    records.target_pk,
+    mapping.target_column
+  from {{ lineage_audit._store('record_lineage') }} as records
+  inner join looked_at on records.attempt_id = looked_at.attempt_id
+  inner join mapping on looked_at.config_hash = mapping.config_hash
+),
 found as (
   select
-    runs.run_id,
-    runs.attempt_id,
-    cells.target_pk,
-    mapping.target_column,
+    run_id,
+    attempt_id,
+    target_pk,
+    target_column,
     count(*) as lineage_row_count
-  from {{ lineage_audit._store('cell_lineage') }} as cells
-  inner join runs on cells.attempt_id = runs.attempt_id
-  inner join mapping
-    on runs.config_hash = mapping.config_hash
-    and cells.column_position = mapping.column_position
-  where runs.invocation_id in (select _lineage_invocation_id from tested)
-{%- if finds_lost_rows %}
-    or runs.attempt_id = {{ last_attempt }}
-{%- endif %}
-  group by runs.run_id, runs.attempt_id, cells.target_pk, mapping.target_column
+  from lineage
+  group by run_id, attempt_id, target_pk, target_column
 )
 select
   coalesce(expected.target_pk, found.target_pk) as target_pk,

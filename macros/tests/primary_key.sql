@@ -14,7 +14,7 @@
   {% if waits %}
     {% do return(waits) %}
   {% endif %}
-  {% do return(lineage_audit._primary_key_sql(tested.rows, lineage_audit._key_of_tested(tested, lineage_audit._config_tables(relations)))) %}
+  {% do return(lineage_audit._primary_key_sql(lineage_audit._accepted_of_tested(tested), lineage_audit._key_of_tested(tested, lineage_audit._config_tables(relations)))) %}
 {% endmacro %}
 
 {#- Values are compared, not their texts: without the hash key hashed texts would all be NULL. -#}

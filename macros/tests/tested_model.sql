@@ -47,6 +47,14 @@
   {% do return(columns) %}
 {% endmacro %}
 
+{#- What a test is to read, without the refused rows of a table that keeps them. -#}
+{% macro _accepted_of_tested(tested) %}
+  {% if not lineage_audit._find_column(lineage_audit._columns_of_tested(tested), '_lineage_failed_rules') %}
+    {% do return(tested.rows) %}
+  {% endif %}
+  {% do return('(select * from ' ~ tested.rows ~ ' where ' ~ lineage_audit._is_accepted() ~ ') as accepted_rows') %}
+{% endmacro %}
+
 {#- The columns of the key by the mapping as it is now, such as _target_pk takes them. -#}
 {% macro _key_of_tested(tested, tables) %}
   {% set rows = [] %}

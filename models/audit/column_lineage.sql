@@ -1,48 +1,17 @@
 {{ config(materialized='view', schema=lineage_audit.settings().schema, database=lineage_audit.settings().database) }}
 
 with {{ lineage_audit._committed_ctes() }},
-mapping as (
-  select
-    config_hash,
-    column_position,
-    target_column,
-    api_field_name,
-    api_json_path,
-    source_table,
-    source_columns,
-    transform_expr,
-    business_rule_id
-  from (
-    select
-      *,
-      row_number() over (partition by config_hash, column_position order by created_ts) as copy_number
-    from {{ lineage_audit._store('config_version') }}
-    where kind = 'mapping'
-  ) as copies
-  where copy_number = 1
-)
+{{ lineage_audit._mapping_cte() }}
 select
-  committed.run_id,
-  committed.endpoint_name,
-  committed.target_table,
-  cells.target_pk,
-  mapping.target_column,
-  mapping.api_field_name,
-  mapping.api_json_path,
-  mapping.source_table,
-  mapping.source_columns,
-  mapping.transform_expr,
-  mapping.business_rule_id,
-  case
-    when {{ lineage_audit.list_length('mapping.source_columns') }} = 0 then '{}'
-    else {{ lineage_audit.json_of_lists('mapping.source_columns', 'cells.source_values') }}
-  end as source_values_json,
-  committed.committed_ts as created_ts,
-  committed.target_relation,
-  committed.invocation_id,
-  committed.config_hash
+{{- lineage_audit._column_lineage_items('cells.target_pk', 'cells.source_values') }}
 from {{ lineage_audit._store('cell_lineage') }} as cells
 inner join committed on cells.attempt_id = committed.attempt_id
 inner join mapping
   on committed.config_hash = mapping.config_hash
   and cells.column_position = mapping.column_position
+union all
+select
+{{- lineage_audit._column_lineage_items('records.target_pk', lineage_audit.items_at('records.source_values', 'mapping.source_positions')) }}
+from {{ lineage_audit._store('record_lineage') }} as records
+inner join committed on records.attempt_id = committed.attempt_id
+inner join mapping on committed.config_hash = mapping.config_hash

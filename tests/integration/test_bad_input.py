@@ -24,8 +24,8 @@ MODELS = {
     "rules_at_fault": mapped(),
     "keyless_view": mapped(config="materialized='view'"),
     "arguments_at_fault": mapped(
-        arguments=", watermark='loaded', latest_by='amont', lateness='three days', capture='in_row', rejected='keep'",
-        config="materialized='incremental', incremental_strategy='append', unique_key='amount'",
+        arguments=", watermark='loaded', latest_by='amont', lateness='three days', capture='in_rows', rejected='keep'",
+        config="materialized='incremental', incremental_strategy='merge', unique_key='amount'",
     ),
     "merge_without_key": mapped(
         arguments=", lateness='3 days', capture='explode', rejected='drop'",
@@ -172,15 +172,14 @@ PROBLEMS = {
         "model · mapped_model in arguments_at_fault: watermark names column 'loaded', which {orders} does not have. Did you mean loaded_at?",
         "model · mapped_model in arguments_at_fault: latest_by names column 'amont', which {orders} does not have. Did you mean amount?",
         "model · mapped_model in arguments_at_fault: lateness 'three days' is no interval. Write it as number and unit: '3 days', '6 hours'.",
-        "model · mapped_model in arguments_at_fault: lateness reads rows again, and strategy append would write them twice. Set incremental_strategy to 'merge' or 'delete+insert'.",
-        "model · mapped_model in arguments_at_fault: capture 'in_row' is not built yet. Use capture='exploded'.",
-        "model · mapped_model in arguments_at_fault: rejected 'keep' is not built yet. Use rejected='quarantine'.",
+        "model · mapped_model in arguments_at_fault: capture 'in_rows' is unknown. Write exploded, compact or in_row (argument capture, or var lineage_audit_capture).",
+        "model · mapped_model in arguments_at_fault: rejected='keep' with strategy merge: a refused version of a record would replace the accepted one. Use rejected='quarantine', or set incremental_strategy to 'append' or 'insert_overwrite'.",
         "model · unique_key of arguments_at_fault: [amount] is not the key of field_mapping, [order_id]. Make the two name the same columns.",
     ],
     "merge_without_key": [
         "model · mapped_model in merge_without_key: lateness is given without a watermark. Add watermark, or leave lateness out.",
-        "model · mapped_model in merge_without_key: capture 'explode' is unknown. Use capture='exploded'.",
-        "model · mapped_model in merge_without_key: rejected 'drop' is unknown. Use rejected='quarantine'.",
+        "model · mapped_model in merge_without_key: capture 'explode' is unknown. Write exploded, compact or in_row (argument capture, or var lineage_audit_capture).",
+        "model · mapped_model in merge_without_key: rejected 'drop' is unknown. Write quarantine or keep.",
         "model · unique_key of merge_without_key: is missing, and strategy merge needs it. Set unique_key=[order_id].",
     ],
     "late_number": [

@@ -1,4 +1,5 @@
-"""Quarantine that can be worked off: refuse, look, mend, reprocess, empty; on every incremental strategy.
+"""Quarantine that can be worked off: refuse, look, mend, reprocess, empty; on every incremental strategy, in every
+capture mode, and where refused records stay in the table.
 
 One project per engine lives through the runs below, in order; each fixture is a run, and the tests look at what it left.
 """
@@ -15,8 +16,18 @@ EVENT_TYPES = {
 }  # fmt: skip
 
 STRATEGIES = {
-    "duckdb": {"gold_append": "append", "gold_merge": "merge", "gold_delete_insert": "delete+insert"},
-    "spark": {"gold_append": "append", "gold_merge": "merge", "gold_overwrite": "insert_overwrite"},
+    "duckdb": {
+        "gold_append": "append", "gold_kept": "append", "gold_merge": "merge", "gold_delete_insert": "delete+insert",
+    },
+    "spark": {
+        "gold_append": "append", "gold_kept": "append", "gold_merge": "merge", "gold_overwrite": "insert_overwrite",
+    },
+}
+MODES = {
+    "gold_kept": ", rejected='keep'",
+    "gold_merge": ", capture='compact'",
+    "gold_delete_insert": ", capture='in_row'",
+    "gold_overwrite": ", capture='in_row'",
 }
 BREAKS = "{% if var('break', false) %}drop table the_hook_of_the_user_fails{% endif %}"
 REPROCESS = {"lineage_audit_reprocess": True}
@@ -39,7 +50,16 @@ EVENTS = [
 ]
 
 
-def model(strategy: str) -> str:
+def views(engine: str) -> dict[str, str]:
+    """What shows the refused records of the table that keeps them, and the lineage of the one that copies none."""
+    (in_row,) = (name for name in STRATEGIES[engine] if "in_row" in MODES.get(name, ""))
+    return {
+        "refused_rows": "{{ lineage_audit.rejected_rows(ref('gold_kept')) }}",
+        f"lineage_of_{in_row}": f"{{{{ lineage_audit.column_lineage_of(ref('{in_row}')) }}}}",
+    }
+
+
+def model(name: str, strategy: str) -> str:
     config = {"materialized": "incremental", "incremental_strategy": strategy, "post_hook": BREAKS}
     items = [f'{name}="{value}"' for name, value in config.items()]
     if strategy in ("merge", "delete+insert"):
@@ -48,7 +68,8 @@ def model(strategy: str) -> str:
         items.append("partition_by=['region']")
     return (
         f"{{{{ config({', '.join(items)}) }}}}\n"
-        "{{ lineage_audit.mapped_model('events', source=source('raw', 'events'), watermark='loaded_at') }}\n"
+        "{{ lineage_audit.mapped_model('events', source=source('raw', 'events'), watermark='loaded_at'"
+        f"{MODES.get(name, '')}) }}}}\n"
     )
 
 
@@ -75,7 +96,7 @@ def positive(least: int) -> dict:
 def project(make_project, engine):
     project = make_project(
         engine,
-        models={name: model(strategy) for name, strategy in STRATEGIES[engine].items()},
+        models={name: model(name, strategy) for name, strategy in STRATEGIES[engine].items()} | views(engine),
         properties=source_properties("events"),
         api_endpoints=[{"endpoint_name": "events"}],
         field_mapping=mapping(engine),
@@ -103,20 +124,23 @@ class State:
         open_records: dict[str, dict] = {name: {} for name in targets}
         closed: dict[str, dict] = {name: {} for name in targets}
         for name in targets:
-            rows = project.query(f"select id, amount from {project.schema}.{name}")
-            gold[name] = sorted((row["id"], row["amount"]) for row in rows)
+            rows = project.query(f"select * from {project.schema}.{name}")
+            gold[name] = sorted((row["id"], row["amount"]) for row in rows if not row.get("_lineage_failed_rules"))
             (last,) = project.query(
                 f"select * from {audit}.ingestion_run where target_table = '{name}' and run_start_ts = "
                 f"(select max(run_start_ts) from {audit}.ingestion_run where target_table = '{name}')"
             )
             counts[name] = tuple(last[f"{kind}_record_count"] for kind in ("input", "filtered", "rejected", "output"))
+            in_row = "in_row" in MODES.get(name, "")
+            shown_by = f"{project.schema}.lineage_of_{name}" if in_row else f"{audit}.column_lineage"
             current = project.query(
-                f"select target_pk from {audit}.column_lineage as lineage "
+                f"select target_pk from {shown_by} as lineage "
                 f"where target_table = '{name}' and target_column = 'amount' and exists (select 1 from "
                 f"{project.schema}.{name} as gold where gold.id = target_pk and gold._lineage_run_id = lineage.run_id)"
             )
             lineage[name] = sorted(row["target_pk"] for row in current)
-        for row in project.query(f"select * from {audit}.quarantine"):
+        open_rows = project.query(f"select * from {audit}.quarantine")
+        for row in open_rows + project.query(f"select * from {project.schema}.refused_rows"):
             key = row["target_pk"] or "no key"
             assert key not in open_records[row["target_table"]], f"{key} is open twice"
             open_records[row["target_table"]][key] = list(row["failed_rules"])

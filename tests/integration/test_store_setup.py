@@ -23,7 +23,7 @@ LACKING = {
     "config_version": ["default_expr", "rule_category"],
 }
 # What came after 0.1.0: such a store lacks it too.
-LATER = {"run_event": ["target_columns"]}
+LATER = {"run_event": ["target_columns", "capture", "rejected"], "config_version": ["source_positions"]}
 MISSING = {table: [*columns, *LATER.get(table, [])] for table, columns in LACKING.items()}
 
 

@@ -58,6 +58,7 @@ def plan(columns: list[dict], fields: list[dict], **changes: Any) -> dict[str, A
         "incremental": False,
         "whole_table": True,
         "config_hash": "f00",
+        "rejected": "quarantine",
         "config_rows": [],
         "columns": columns,
         "fields": fields,
@@ -70,7 +71,10 @@ def plan(columns: list[dict], fields: list[dict], **changes: Any) -> dict[str, A
         "staged": None,
         "unstaged_sql": "db.silver.orders",
         "latest_by": None,
-        "history": {"last_success": None, "dead": [], "has_rejected": False, "unkeyed": [], "known_hashes": []},
+        "history": {
+            "last_success": None, "dead": [], "has_rejected": False, "has_quarantined": False, "unkeyed": [],
+            "known_hashes": [],
+        },  # fmt: skip
         "reread": "none",
         "reprocesses": False,
         "appends": False,
@@ -146,3 +150,14 @@ def full_plan(engine: str) -> dict[str, Any]:
         latest_by="loaded_at",
         watermark={"column": "loaded_at", "type": "timestamp", "lateness": "3 days", "from": "2024-03-01T06:00:00.000000"},
     )  # fmt: skip
+
+
+def compact_plan(engine: str) -> dict[str, Any]:
+    """Of which a row per record is logged."""
+    return {**full_plan(engine), "capture": "compact"}
+
+
+def kept_plan(engine: str) -> dict[str, Any]:
+    """Whose refused records stay in the table, after runs that refused some."""
+    kept = {**full_plan(engine), "capture": "compact", "rejected": "keep", "unkeyed": [[field("line_text", TEXT[engine])]]}
+    return {**kept, "history": {**kept["history"], "has_rejected": True}}

@@ -7,15 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
-from plans import column, field, full_plan, plain_plan, plan
+from plans import column, compact_plan, field, full_plan, kept_plan, plain_plan, plan
 
 EXPECTED = Path(__file__).parent / "expected"
 ENGINES = ("duckdb", "spark")
-PLANS = {"plain": plain_plan, "full": full_plan}
+PLANS = {"plain": plain_plan, "full": full_plan, "compact": compact_plan, "kept": kept_plan}
 STATEMENTS = {
     "rejected_record": "_rejected_record_sql",
     "rule_violation": "_rule_violation_sql",
-    "cell_lineage": "_cell_lineage_sql",
+    "cell_lineage": "_lineage_sql",
+    "record_lineage": "_lineage_sql",
     "success": "_success_sql",
     "started": "_started_sql",
     "closed_record": "_closed_record_sql",
@@ -42,6 +43,11 @@ def render(macros, monkeypatch, a_plan: dict, statement: str) -> str:
         ("cell_lineage", "full"),
         ("success", "plain"),
         ("success", "full"),
+        ("record_lineage", "compact"),
+        ("gold", "kept"),
+        ("record_lineage", "kept"),
+        ("success", "kept"),
+        ("closed_record", "kept"),
     ],
 )
 @pytest.mark.parametrize("engine", ENGINES)
@@ -56,6 +62,16 @@ def test_statement_is_exactly_the_expected_one(macros, monkeypatch, engine, stat
 
 def test_no_violation_statement_without_validations(macros, monkeypatch):
     assert render(macros("duckdb"), monkeypatch, plain_plan("duckdb"), "rule_violation") == ""
+
+
+def test_refused_records_that_stay_in_gold_are_written_nowhere_else(macros, monkeypatch):
+    assert render(macros("duckdb"), monkeypatch, kept_plan("duckdb"), "rejected_record") == ""
+    assert render(macros("duckdb"), monkeypatch, kept_plan("duckdb"), "rule_violation") == ""
+
+
+def test_in_row_copies_nothing(macros, monkeypatch):
+    in_row = {**full_plan("duckdb"), "capture": "in_row"}
+    assert render(macros("duckdb"), monkeypatch, in_row, "cell_lineage") == ""
 
 
 def test_no_closing_statement_before_anything_was_rejected(macros, monkeypatch):

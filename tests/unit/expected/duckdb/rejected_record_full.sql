@@ -108,7 +108,7 @@ ranked as (
 refused as (
   select
     case when order_id is null or line is null then null else cast(to_json([order_id, cast(line as varchar)]) as varchar) end as target_pk,
-    case when len(_lineage_failed_rules) > 0 then _lineage_failed_rules else ['duplicate_key'] end as failed_rules,
+    case when len(_lineage_failed_rules) > 0 or _lineage_rank = 1 then _lineage_failed_rules else ['duplicate_key'] end as failed_rules,
     _lineage_warnings as warnings,
     cast(to_json({'order_id': order_id, 'line': cast(line as varchar), 'amount': cast(amount as varchar), 'currency': cast(currency as varchar), 'Due Date': cast("Due Date" as varchar), 'sizes': case when sizes is not null then '[' || coalesce(array_to_string(list_transform(sizes, lambda e1: coalesce(cast(e1 as varchar), 'null')), ','), '') || ']' end, 'email': sha256(getvariable('lineage_audit_key') || ':' || sha256(getvariable('lineage_audit_key') || ':' || email)), 'phone': case when phone is not null then '***' end}) as varchar) as mapped_values_json,
     cast(to_json({'order_id': order_id, 'line_text': _lineage_source_values.line_text, 'quantity': cast(_lineage_source_values.quantity as varchar), 'price': cast(_lineage_source_values.price as varchar), 'currency': _lineage_source_values.currency, 'due': _lineage_source_values.due, 'sizes': case when _lineage_source_values.sizes is not null then '[' || coalesce(array_to_string(list_transform(_lineage_source_values.sizes, lambda e1: coalesce(to_json(e1)::varchar, 'null')), ','), '') || ']' end, 'email': _lineage_source_values.email, 'phone': _lineage_source_values.phone}) as varchar) as source_values_json

@@ -22,7 +22,9 @@ insert into db.dev_audit.run_event (
   watermark_to,
   source_fields,
   error_message,
-  target_columns
+  target_columns,
+  capture,
+  rejected
 )
 with read as (
   select
@@ -67,9 +69,11 @@ select
   'ada' as run_by,
   '2024-03-01T06:00:00.000000' as watermark_from,
   strftime(greatest(read.highest, cast('2024-03-01T06:00:00.000000' as timestamp)), '%Y-%m-%dT%H:%M:%S.%f') as watermark_to,
-  '[{"name": "line_text", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "quantity", "type": "int", "mark": "none", "field_type": "int", "in_struct": true}, {"name": "price", "type": "decimal(9,2)", "mark": "none", "field_type": "decimal(9,2)", "in_struct": true}, {"name": "currency", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "due", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "sizes", "type": "varchar[]", "mark": "none", "field_type": "varchar[]", "in_struct": true}, {"name": "email", "type": "varchar", "mark": "hash", "field_type": "varchar", "in_struct": true}, {"name": "phone", "type": "varchar", "mark": "mask", "field_type": "varchar", "in_struct": true}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false}]' as source_fields,
+  '[{"name": "line_text", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 2}, {"name": "quantity", "type": "int", "mark": "none", "field_type": "int", "in_struct": true, "gold_column": null, "position": 3}, {"name": "price", "type": "decimal(9,2)", "mark": "none", "field_type": "decimal(9,2)", "in_struct": true, "gold_column": null, "position": 4}, {"name": "currency", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 5}, {"name": "due", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 6}, {"name": "sizes", "type": "varchar[]", "mark": "none", "field_type": "varchar[]", "in_struct": true, "gold_column": null, "position": 7}, {"name": "email", "type": "varchar", "mark": "hash", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 8}, {"name": "phone", "type": "varchar", "mark": "mask", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 9}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false, "gold_column": "order_id", "position": 1}]' as source_fields,
   cast(null as varchar) as error_message,
-  '[{"name": "order_id", "type": "varchar", "is_key": true}, {"name": "line", "type": "int", "is_key": true}, {"name": "amount", "type": "decimal(18,2)", "is_key": false}, {"name": "currency", "type": "varchar(3)", "is_key": false}, {"name": "Due Date", "type": "date", "is_key": false}, {"name": "sizes", "type": "integer[]", "is_key": false}, {"name": "email", "type": "varchar", "is_key": false}, {"name": "phone", "type": "varchar", "is_key": false}]' as target_columns
+  '[{"name": "order_id", "type": "varchar", "is_key": true, "mark": "none", "source_field": "order_id"}, {"name": "line", "type": "int", "is_key": true, "mark": "none", "source_field": null}, {"name": "amount", "type": "decimal(18,2)", "is_key": false, "mark": "none", "source_field": null}, {"name": "currency", "type": "varchar(3)", "is_key": false, "mark": "none", "source_field": null}, {"name": "Due Date", "type": "date", "is_key": false, "mark": "none", "source_field": null}, {"name": "sizes", "type": "integer[]", "is_key": false, "mark": "none", "source_field": null}, {"name": "email", "type": "varchar", "is_key": false, "mark": "hash", "source_field": null}, {"name": "phone", "type": "varchar", "is_key": false, "mark": "mask", "source_field": null}]' as target_columns,
+  'exploded' as capture,
+  'quarantine' as rejected
 from read
 cross join refused
 cross join written

@@ -22,7 +22,9 @@ insert into db.dev_audit.run_event (
   watermark_to,
   source_fields,
   error_message,
-  target_columns
+  target_columns,
+  capture,
+  rejected
 )
 with read as (
   select
@@ -64,9 +66,11 @@ select
   'ada' as run_by,
   null as watermark_from,
   cast(null as varchar) as watermark_to,
-  '[{"name": "customer_note", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false}]' as source_fields,
+  '[{"name": "customer_note", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 2}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false, "gold_column": "order_id", "position": 1}]' as source_fields,
   cast(null as varchar) as error_message,
-  '[{"name": "order_id", "type": "varchar", "is_key": true}, {"name": "note", "type": "varchar", "is_key": false}]' as target_columns
+  '[{"name": "order_id", "type": "varchar", "is_key": true, "mark": "none", "source_field": "order_id"}, {"name": "note", "type": "varchar", "is_key": false, "mark": "none", "source_field": null}]' as target_columns,
+  'exploded' as capture,
+  'quarantine' as rejected
 from read
 cross join refused
 cross join written

@@ -22,7 +22,9 @@ insert into db.dev_audit.run_event (
   watermark_to,
   source_fields,
   error_message,
-  target_columns
+  target_columns,
+  capture,
+  rejected
 )
 with read as (
   select
@@ -67,9 +69,11 @@ select
   current_user() as run_by,
   '2024-03-01T06:00:00.000000' as watermark_from,
   rpad(replace(cast(timestamp_ntz '1970-01-01 00:00:00' + make_dt_interval(0, 0, 0, cast(unix_micros(greatest(read.highest, cast('2024-03-01T06:00:00.000000Z' as timestamp))) * 0.000001 as decimal(18, 6))) as string), ' ', 'T') || if(cast(timestamp_ntz '1970-01-01 00:00:00' + make_dt_interval(0, 0, 0, cast(unix_micros(greatest(read.highest, cast('2024-03-01T06:00:00.000000Z' as timestamp))) * 0.000001 as decimal(18, 6))) as string) like '%.%', '', '.'), 26, '0') as watermark_to,
-  '[{"name": "line_text", "type": "string", "mark": "none", "field_type": "string", "in_struct": true}, {"name": "quantity", "type": "int", "mark": "none", "field_type": "int", "in_struct": true}, {"name": "price", "type": "decimal(9,2)", "mark": "none", "field_type": "decimal(9,2)", "in_struct": true}, {"name": "currency", "type": "string", "mark": "none", "field_type": "string", "in_struct": true}, {"name": "due", "type": "string", "mark": "none", "field_type": "string", "in_struct": true}, {"name": "sizes", "type": "array<string>", "mark": "none", "field_type": "array<string>", "in_struct": true}, {"name": "email", "type": "string", "mark": "hash", "field_type": "string", "in_struct": true}, {"name": "phone", "type": "string", "mark": "mask", "field_type": "string", "in_struct": true}, {"name": "order_id", "type": "string", "mark": "none", "field_type": "string", "in_struct": false}]' as source_fields,
+  '[{"name": "line_text", "type": "string", "mark": "none", "field_type": "string", "in_struct": true, "gold_column": null, "position": 2}, {"name": "quantity", "type": "int", "mark": "none", "field_type": "int", "in_struct": true, "gold_column": null, "position": 3}, {"name": "price", "type": "decimal(9,2)", "mark": "none", "field_type": "decimal(9,2)", "in_struct": true, "gold_column": null, "position": 4}, {"name": "currency", "type": "string", "mark": "none", "field_type": "string", "in_struct": true, "gold_column": null, "position": 5}, {"name": "due", "type": "string", "mark": "none", "field_type": "string", "in_struct": true, "gold_column": null, "position": 6}, {"name": "sizes", "type": "array<string>", "mark": "none", "field_type": "array<string>", "in_struct": true, "gold_column": null, "position": 7}, {"name": "email", "type": "string", "mark": "hash", "field_type": "string", "in_struct": true, "gold_column": null, "position": 8}, {"name": "phone", "type": "string", "mark": "mask", "field_type": "string", "in_struct": true, "gold_column": null, "position": 9}, {"name": "order_id", "type": "string", "mark": "none", "field_type": "string", "in_struct": false, "gold_column": "order_id", "position": 1}]' as source_fields,
   cast(null as string) as error_message,
-  '[{"name": "order_id", "type": "string", "is_key": true}, {"name": "line", "type": "int", "is_key": true}, {"name": "amount", "type": "decimal(18,2)", "is_key": false}, {"name": "currency", "type": "varchar(3)", "is_key": false}, {"name": "Due Date", "type": "date", "is_key": false}, {"name": "sizes", "type": "array<int>", "is_key": false}, {"name": "email", "type": "string", "is_key": false}, {"name": "phone", "type": "string", "is_key": false}]' as target_columns
+  '[{"name": "order_id", "type": "string", "is_key": true, "mark": "none", "source_field": "order_id"}, {"name": "line", "type": "int", "is_key": true, "mark": "none", "source_field": null}, {"name": "amount", "type": "decimal(18,2)", "is_key": false, "mark": "none", "source_field": null}, {"name": "currency", "type": "varchar(3)", "is_key": false, "mark": "none", "source_field": null}, {"name": "Due Date", "type": "date", "is_key": false, "mark": "none", "source_field": null}, {"name": "sizes", "type": "array<int>", "is_key": false, "mark": "none", "source_field": null}, {"name": "email", "type": "string", "is_key": false, "mark": "hash", "source_field": null}, {"name": "phone", "type": "string", "is_key": false, "mark": "mask", "source_field": null}]' as target_columns,
+  'exploded' as capture,
+  'quarantine' as rejected
 from read
 cross join refused
 cross join written

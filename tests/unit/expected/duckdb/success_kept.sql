@@ -1,0 +1,72 @@
+insert into db.dev_audit.run_event (
+  event_type,
+  event_ts,
+  attempt_id,
+  run_id,
+  invocation_id,
+  target_relation,
+  pipeline_name,
+  endpoint_name,
+  source_system,
+  target_table,
+  node_id,
+  whole_table,
+  input_record_count,
+  output_record_count,
+  rejected_record_count,
+  filtered_record_count,
+  config_hash,
+  code_version,
+  run_by,
+  watermark_from,
+  watermark_to,
+  source_fields,
+  error_message,
+  target_columns,
+  capture,
+  rejected
+)
+with read as (
+  select
+    count(*) as input,
+    coalesce(sum(case when coalesce((not is_test), false) and coalesce((price > 0 or quantity > 0), false) then 0 else 1 end), 0) as filtered,
+    max(loaded_at) as highest
+  from db.silver.orders
+  where (loaded_at > cast('2024-03-01T06:00:00.000000' as timestamp) - interval '3 days' or loaded_at is null)
+),
+kept as (
+  select
+    coalesce(sum(case when len(_lineage_failed_rules) > 0 then 1 else 0 end), 0) as rejected,
+    coalesce(sum(case when len(_lineage_failed_rules) = 0 then 1 else 0 end), 0) as output
+  from db.gold.orders
+  where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
+)
+select
+  case when read.input = read.filtered + kept.rejected + kept.output then 'SUCCESS' else error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || kept.rejected || ', output ' || kept.output || '') end as event_type,
+  timestamp '2024-03-01 06:00:00.000000' as event_ts,
+  94828026163355357 as attempt_id,
+  'run-1' as run_id,
+  '11111111-2222-3333-4444-555555555555' as invocation_id,
+  'db.gold.orders' as target_relation,
+  'shop' as pipeline_name,
+  'orders_v2' as endpoint_name,
+  'OrderService' as source_system,
+  'gold_orders' as target_table,
+  'model.shop.gold_orders' as node_id,
+  false as whole_table,
+  read.input as input_record_count,
+  kept.output as output_record_count,
+  kept.rejected as rejected_record_count,
+  read.filtered as filtered_record_count,
+  'f00' as config_hash,
+  'abc' as code_version,
+  'ada' as run_by,
+  '2024-03-01T06:00:00.000000' as watermark_from,
+  strftime(greatest(read.highest, cast('2024-03-01T06:00:00.000000' as timestamp)), '%Y-%m-%dT%H:%M:%S.%f') as watermark_to,
+  '[{"name": "line_text", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 2}, {"name": "quantity", "type": "int", "mark": "none", "field_type": "int", "in_struct": true, "gold_column": null, "position": 3}, {"name": "price", "type": "decimal(9,2)", "mark": "none", "field_type": "decimal(9,2)", "in_struct": true, "gold_column": null, "position": 4}, {"name": "currency", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 5}, {"name": "due", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 6}, {"name": "sizes", "type": "varchar[]", "mark": "none", "field_type": "varchar[]", "in_struct": true, "gold_column": null, "position": 7}, {"name": "email", "type": "varchar", "mark": "hash", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 8}, {"name": "phone", "type": "varchar", "mark": "mask", "field_type": "varchar", "in_struct": true, "gold_column": null, "position": 9}, {"name": "order_id", "type": "varchar", "mark": "none", "field_type": "varchar", "in_struct": false, "gold_column": "order_id", "position": 1}]' as source_fields,
+  cast(null as varchar) as error_message,
+  '[{"name": "order_id", "type": "varchar", "is_key": true, "mark": "none", "source_field": "order_id"}, {"name": "line", "type": "int", "is_key": true, "mark": "none", "source_field": null}, {"name": "amount", "type": "decimal(18,2)", "is_key": false, "mark": "none", "source_field": null}, {"name": "currency", "type": "varchar(3)", "is_key": false, "mark": "none", "source_field": null}, {"name": "Due Date", "type": "date", "is_key": false, "mark": "none", "source_field": null}, {"name": "sizes", "type": "integer[]", "is_key": false, "mark": "none", "source_field": null}, {"name": "email", "type": "varchar", "is_key": false, "mark": "hash", "source_field": null}, {"name": "phone", "type": "varchar", "is_key": false, "mark": "mask", "source_field": null}]' as target_columns,
+  'compact' as capture,
+  'keep' as rejected
+from read
+cross join kept
