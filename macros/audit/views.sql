@@ -63,7 +63,7 @@ mapping as (
 
 {#- The columns of column_lineage, from relations committed, mapping, and one with target_pk and the source values of a
     cell as a list of texts. -#}
-{% macro _column_lineage_items(target_pk, source_values) %}
+{% macro _column_lineage_items(target_pk, source_values) -%}
   committed.run_id,
   committed.endpoint_name,
   committed.target_table,

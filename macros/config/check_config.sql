@@ -410,6 +410,11 @@
       {% do problems.append(lineage_audit._problem('business_rules', key, 'stands there more than once.', 'business_rule_id is the key: leave one row of it.')) %}
     {% endif %}
     {% do seen.append(rule.business_rule_id) %}
+    {% if modules.re.match('duplicate_key$|cast:|not_null:', rule.business_rule_id or '') %}
+      {% do problems.append(lineage_audit._problem(
+        'business_rules', key, "'duplicate_key', and what begins with 'cast:' or 'not_null:', is what the package itself gives as reason.", 'Rename it, here and in the rows that name it.'
+      )) %}
+    {% endif %}
     {% if rule.rule_category not in ['derivation', 'default', 'filter', 'validation'] %}
       {% do problems.append(lineage_audit._problem(
         'business_rules', key, "rule_category '" ~ (rule.rule_category or '') ~ "' is unknown.", 'Write derivation, default, filter or validation.'

@@ -157,16 +157,13 @@ def test_in_row_holds_every_source_value_in_the_struct(project):
     assert "order_id" not in row
 
 
-def test_a_row_without_source_values_is_found_incomplete(engine, project):
-    if engine == "duckdb":
-        project.execute(
-            f"update {project.schema}.gold_in_row set _lineage_source_values = null where order_id = 'o9'"
-        )
-        failed = project.dbt("test", "--select", "gold_in_row", check=False)
-        assert [name for name, status in failed.statuses.items() if status == "fail"] == [
-            "lineage_audit_lineage_complete_gold_in_row_"
-        ]
-        project.dbt("run", "--select", "gold_in_row")
+def test_a_row_without_source_values_is_found_incomplete(project):
+    project.execute(f"update {project.schema}.gold_in_row set _lineage_source_values = null where order_id = 'o9'")
+    failed = project.dbt("test", "--select", "gold_in_row", check=False)
+    assert [name for name, status in failed.statuses.items() if status == "fail"] == [
+        "lineage_audit_lineage_complete_gold_in_row_"
+    ]
+    project.dbt("run", "--select", "gold_in_row")
 
 
 # --- a mode that changes between runs -------------------------------------------------------------------------
@@ -203,7 +200,10 @@ def switched(engine, make_project):
     for number, mode in enumerate(["exploded", "in_row", "compact", "in_row"]):
         cases.create_source(project, "orders", types, [(f"o{number}", f"note {number}"), ("again", f"run {number}")])
         project.dbt(
-            "build", "--exclude-resource-type", "seed", vars={"lineage_audit_capture": mode, "lineage_audit_run_id": f"run-{number}"}
+            "build",
+            "--exclude-resource-type",
+            "seed",
+            vars={"lineage_audit_capture": mode, "lineage_audit_run_id": f"run-{number}"},
         )
     return project
 
@@ -223,7 +223,9 @@ def test_old_lineage_stays_readable(switched):
 
 def test_gold_shows_each_row_as_its_run_wrote_it(switched):
     """Values that the run of a row left in the column alone are read there."""
-    rows = switched.query(f"select run_id, target_pk, target_column, source_values_json from {switched.schema}.lineage_now")
+    rows = switched.query(
+        f"select run_id, target_pk, target_column, source_values_json from {switched.schema}.lineage_now"
+    )
     assert cases.table_of(rows, "run_id", "target_pk", "target_column", "source_values_json") == sorted(
         (run, key, column, f'{{"{source}":"{key if source == "order_id" else note}"}}')
         for run, key, note in [

@@ -10,7 +10,7 @@ import pytest
 TYPES = {"id": "string", "amount": "string", "kind": "string", "note": "string", "version": "int"}
 ROWS = [
     ("a", "10", "real", "fine", 1),
-    ("b", "x", "real", "O'Brien said \"no\" \\ ${env:HOME}", 1),
+    ("b", "x", "real", 'O\'Brien said "no" \\ ${env:HOME}', 1),
     ("c", "-5", "real", None, 1),
     ("d", "-7", "real", "😀\nlong", 1),
     (None, "3", "real", "no key", 1),
@@ -140,7 +140,9 @@ def test_refused_records_are_flagged_in_the_table(project):
 
 def test_only_accepted_records_get_lineage_and_nothing_stands_twice(project):
     audit = f"{project.schema}_audit"
-    rows = project.query(f"select * from {audit}.column_lineage where target_table = 'kept' and target_column = 'amount'")
+    rows = project.query(
+        f"select * from {audit}.column_lineage where target_table = 'kept' and target_column = 'amount'"
+    )
     assert sorted(row["target_pk"] for row in rows) == ["a", "e", "h", "h"]
     in_row = project.query(f"select * from {project.schema}.lineage_kept_latest where target_column = 'amount'")
     assert {row["target_pk"]: json.loads(row["source_values_json"]) for row in in_row} == {
@@ -185,7 +187,9 @@ def test_changing_from_quarantine_to_keep_asks_for_a_full_refresh(engine, make_p
     )
     cases.create_source(project, "events", TYPES, ROWS)
     project.dbt("build")
-    project.write("models/gold.sql", model(", rejected='keep'", "materialized='incremental', incremental_strategy='append'"))
+    project.write(
+        "models/gold.sql", model(", rejected='keep'", "materialized='incremental', incremental_strategy='append'")
+    )
     refused = project.dbt("run", "--select", "gold", check=False)
     assert "rejected was 'quarantine' when" in refused.messages
     assert "Run the model once with --full-refresh." in refused.messages

@@ -17,10 +17,16 @@ EVENT_TYPES = {
 
 STRATEGIES = {
     "duckdb": {
-        "gold_append": "append", "gold_kept": "append", "gold_merge": "merge", "gold_delete_insert": "delete+insert",
+        "gold_append": "append",
+        "gold_kept": "append",
+        "gold_merge": "merge",
+        "gold_delete_insert": "delete+insert",
     },
     "spark": {
-        "gold_append": "append", "gold_kept": "append", "gold_merge": "merge", "gold_overwrite": "insert_overwrite",
+        "gold_append": "append",
+        "gold_kept": "append",
+        "gold_merge": "merge",
+        "gold_overwrite": "insert_overwrite",
     },
 }
 MODES = {

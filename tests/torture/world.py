@@ -16,13 +16,13 @@ BATCH_SIZE = 40
 DAY_ZERO = datetime(2024, 1, 1)
 LATENESS = timedelta(days=1)
 
-# model: materialization, source, watermark?, lateness?
+# model: materialization, source, watermark?, lateness?, capture
 MODELS = {
-    "gold_table": ("table", "versions", False, False),
-    "gold_append": ("append", "arrivals", True, False),
-    "gold_merge": ("merge", "versions_view", True, True),
-    "gold_delete_insert": ("delete+insert", "versions", True, True),
-    "gold_overwrite": ("insert_overwrite", "versions", False, False),
+    "gold_table": ("table", "versions", False, False, "exploded"),
+    "gold_append": ("append", "arrivals", True, False, "exploded"),
+    "gold_merge": ("merge", "versions_view", True, True, "compact"),
+    "gold_delete_insert": ("delete+insert", "versions", True, True, "exploded"),
+    "gold_overwrite": ("insert_overwrite", "versions", False, False, "compact"),
 }
 MODELS_OF = {
     "duckdb": ["gold_table", "gold_append", "gold_merge", "gold_delete_insert"],
@@ -128,7 +128,7 @@ def grow_sql(schema: str) -> str:
 
 def model_sql(name: str) -> str:
     """A gold model: two lines, as a user writes it."""
-    strategy, source, watermark, lateness = MODELS[name]
+    strategy, source, watermark, lateness, capture = MODELS[name]
     config = "materialized='table'"
     if strategy != "table":
         config = f"materialized='incremental', incremental_strategy='{strategy}'"
@@ -136,7 +136,7 @@ def model_sql(name: str) -> str:
             config += ", unique_key=['id']"
         if strategy == "insert_overwrite":
             config += ", partition_by=['region']"
-    arguments = f"source=source('raw', '{source}')"
+    arguments = f"source=source('raw', '{source}'), capture='{capture}'"
     arguments += ", watermark='loaded_at'" if watermark else ""
     arguments += ", lateness='1 day'" if lateness else ""
     return f"{{{{ config({config}) }}}}\n{{{{ lineage_audit.mapped_model('events', {arguments}) }}}}\n"
@@ -223,7 +223,7 @@ def judge(row: Row) -> tuple[str, list[str], list[str]]:
 
 def play(model: str, attempts: list[Attempt], committed: set[str]) -> Expected:
     """What those attempts that were committed leave behind, in their order."""
-    strategy, source, watermark, lateness = MODELS[model]
+    strategy, source, watermark, lateness, _ = MODELS[model]
     expected = Expected()
     replaced = False
     for attempt in attempts:
@@ -293,7 +293,10 @@ def queries(engine: str, schema: str, models: list[str]) -> dict[str, str]:
         f"from {audit}.column_lineage",
         "quarantine": f"select target_table, target_pk, failed_rules, invocation_id from {audit}.quarantine",
         "violations": f"select target_table, invocation_id, target_pk, business_rule_id from {audit}.rule_violation",
-        "cells": f"select attempt_id, count(*) as cells from {audit}.cell_lineage group by attempt_id",
+        "copied": " union all ".join(
+            f"select attempt_id, count(*) as copied from {audit}.{table} group by attempt_id"
+            for table in ("cell_lineage", "record_lineage")
+        ),
         "refused": "select target_table, invocation_id, count(*) as refused "
         f"from {audit}.rejected_record group by target_table, invocation_id",
         "tables": "select table_name as name from information_schema.tables"
@@ -311,7 +314,7 @@ def of_model(dump: dict, model: str) -> dict[str, list[dict]]:
     attempts = {row["attempt_id"] for row in found["events"]}
     return found | {
         "gold": dump.get(f"gold of {model}") or [],
-        "cells": [row for row in dump.get("cells") or [] if row["attempt_id"] in attempts],
+        "copied": [row for row in dump.get("copied") or [] if row["attempt_id"] in attempts],
         # A temporary view of Spark's session ends with it.
         "tables": [row for row in dump.get("tables") or [] if not row.get("isTemporary")],
     }
@@ -326,9 +329,9 @@ def half_attempts(dump: dict, model: str) -> list[dict[str, Any]]:
         invocation = row["invocation_id"]
         if row["event_type"] == "STARTED" and invocation not in ended:
             in_gold = sum(1 for each in dump["gold"] if each["_lineage_invocation_id"] == invocation)
-            cells = sum(each["cells"] for each in dump["cells"] if each["attempt_id"] == row["attempt_id"])
+            copied = sum(each["copied"] for each in dump["copied"] if each["attempt_id"] == row["attempt_id"])
             refused = sum(each["refused"] for each in dump["refused"] if each["invocation_id"] == invocation)
-            found.append({"invocation_id": invocation, "gold": in_gold, "store": cells + refused})
+            found.append({"invocation_id": invocation, "gold": in_gold, "store": copied + refused})
     return found
 
 

@@ -72,9 +72,13 @@ def plan(columns: list[dict], fields: list[dict], **changes: Any) -> dict[str, A
         "unstaged_sql": "db.silver.orders",
         "latest_by": None,
         "history": {
-            "last_success": None, "dead": [], "has_rejected": False, "has_quarantined": False, "unkeyed": [],
+            "last_success": None,
+            "dead": [],
+            "has_rejected": False,
+            "has_quarantined": False,
+            "unkeyed": [],
             "known_hashes": [],
-        },  # fmt: skip
+        },
         "reread": "none",
         "reprocesses": False,
         "appends": False,
@@ -159,5 +163,10 @@ def compact_plan(engine: str) -> dict[str, Any]:
 
 def kept_plan(engine: str) -> dict[str, Any]:
     """Whose refused records stay in the table, after runs that refused some."""
-    kept = {**full_plan(engine), "capture": "compact", "rejected": "keep", "unkeyed": [[field("line_text", TEXT[engine])]]}
+    kept = {
+        **full_plan(engine),
+        "capture": "compact",
+        "rejected": "keep",
+        "unkeyed": [[field("line_text", TEXT[engine])]],
+    }
     return {**kept, "history": {**kept["history"], "has_rejected": True}}

@@ -386,6 +386,16 @@ def test_a_rule_that_stands_twice(macros):
     ]
 
 
+@pytest.mark.parametrize("rule_id", ["duplicate_key", "cast:amount", "not_null:order_id"])
+def test_a_rule_named_like_a_reason_of_the_package(macros, rule_id):
+    (problem,) = problems(macros("duckdb"), request([KEY], [rule(rule_id)]))
+    assert problem.startswith(f"business_rules · rule {rule_id}: 'duplicate_key', and what begins with 'cast:'")
+
+
+def test_rules_may_contain_such_words(macros):
+    assert problems(macros("duckdb"), request([KEY], [rule("NO_duplicate_key"), rule("duplicate_keys")])) == NO_PROBLEM
+
+
 def test_no_key(macros):
     assert problems(macros("duckdb"), request([mapping("order_id")])) == [
         "field_mapping · orders_v2 / gold_orders: no active row is part of a primary key. "
