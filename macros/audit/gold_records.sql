@@ -87,8 +87,9 @@
   {% do return({'name': column.name, 'quoted': lineage_audit.quote_name(column.name), 'type': column.type, 'mark': column.mark, 'is_key': column.is_key}) %}
 {% endmacro %}
 
-{#- CTEs that follow _committed_ctes: the runs whose rows gold holds, each with the place of its layout. -#}
-{% macro _gold_runs_cte(written) %}
+{#- CTEs that follow _committed_ctes: the runs whose rows gold holds, each with the place of its layout; and whether this SQL
+    knows all of them. That is asked of their count: the engine may try a row before it knows that it is of this table. -#}
+{% macro _gold_runs_ctes(written) %}
   {%- set stale = "'lineage_audit: since this view was built, " ~ written.target_relation | replace("'", "''") ~ " was written from another config; build the view again: dbt run --select " ~ model.name ~ "'" -%}
 gold_runs as (
   select
@@ -97,7 +98,7 @@ gold_runs as (
 {%- for layout in written.layouts %}
       when '{{ layout.hash }}' then {{ loop.index }}
 {%- endfor %}
-      else cast({{ lineage_audit.raise_in_sql(stale) }} as int)
+      else 0
     end as layout
   from committed
   inner join {{ lineage_audit._store('run_event') }} as events
@@ -109,6 +110,10 @@ gold_runs as (
       from successes
       where target_relation = {{ lineage_audit.text_literal(written.target_relation) }} and whole_table
     )
+),
+known as (
+  select case when min(layout) > 0 then true else cast({{ lineage_audit.raise_in_sql(stale) }} as boolean) end as are_all
+  from gold_runs
 )
 {%- endmacro %}
 
@@ -116,7 +121,7 @@ gold_runs as (
 {% macro _select_per_layout(written, items_of, predicate) %}
   {% set selects = [] %}
   {% for layout in written.layouts %}
-    {% set predicates = ['_lineage_invocation_id in (select invocation_id from gold_runs where layout = ' ~ loop.index ~ ')'] %}
+    {% set predicates = ['(select are_all from known)', '_lineage_invocation_id in (select invocation_id from gold_runs where layout = ' ~ loop.index ~ ')'] %}
     {% do selects.append('select\n    ' ~ items_of(written, layout) | join(',\n    ') ~ '\n  from ' ~ written.gold ~ '\n'
       ~ lineage_audit._where(predicates + ([predicate] if predicate else []), '  ')) %}
   {% endfor %}

@@ -107,12 +107,17 @@
   {% do return([]) %}
 {% endmacro %}
 
-{#- Spark's own word on each: of a struct's type as text, names with a colon or comma could not be told. -#}
+{#- Spark's own word on each, a row per line of it: of a struct's type as text, names with a colon or comma could not be told. -#}
 {% macro spark__struct_fields_there(relation, struct_column, fields) %}
   {% set found = [] %}
   {% for field in fields %}
-    {% set plan_text = run_query('explain select ' ~ struct_column ~ '.' ~ lineage_audit.quote_name(field.name) ~ ' from ' ~ relation).rows[0][0] %}
-    {% if 'FIELD_NOT_FOUND' not in plan_text %}
+    {% set missing = [] %}
+    {% for row in run_query('explain select ' ~ struct_column ~ '.' ~ lineage_audit.quote_name(field.name) ~ ' from ' ~ relation).rows %}
+      {% if 'FIELD_NOT_FOUND' in row[0] %}
+        {% do missing.append(field) %}
+      {% endif %}
+    {% endfor %}
+    {% if not missing %}
       {% do found.append(field) %}
     {% endif %}
   {% endfor %}

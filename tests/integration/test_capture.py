@@ -91,7 +91,8 @@ def project(engine, make_project):
             ]
         },
     )
-    cases.create_source(project, "orders", source_types(engine), source_rows(engine))
+    by_name = "tblproperties ('delta.columnMapping.mode' = 'name')"  # for the blank in a name
+    cases.create_source(project, "orders", source_types(engine), source_rows(engine), properties=by_name)
     project.dbt("build")
     return project
 
@@ -169,6 +170,16 @@ def test_a_row_without_source_values_is_found_incomplete(project):
 # --- a mode that changes between runs -------------------------------------------------------------------------
 
 
+SWITCHED = cases.mapped_columns(
+    "orders",
+    "switched",
+    ("order_id", "order_id", {"is_primary_key": True, "column_position": 1}),
+    ("note", "note", {"column_position": 2}),
+    ("length", "note", {"transform_expr": "length(note)", "column_position": 3}),
+    ("key_length", "order_id", {"transform_expr": "length(order_id)", "column_position": 4}),
+)
+
+
 def switching_models() -> dict[str, str]:
     return {
         "switched": model("materialized='incremental', incremental_strategy='merge', unique_key='order_id'"),
@@ -184,14 +195,7 @@ def switched(engine, make_project):
         engine,
         models=switching_models(),
         api_endpoints=[{"endpoint_name": "orders"}],
-        field_mapping=cases.mapped_columns(
-            "orders",
-            "switched",
-            ("order_id", "order_id", {"is_primary_key": True, "column_position": 1}),
-            ("note", "note", {"column_position": 2}),
-            ("length", "note", {"transform_expr": "length(note)", "column_position": 3}),
-            ("key_length", "order_id", {"transform_expr": "length(order_id)", "column_position": 4}),
-        ),
+        field_mapping=SWITCHED,
         business_rules=[],
         properties=cases.source_properties("orders")
         | {"models": [{"name": "switched", "data_tests": ["lineage_audit.lineage_complete"]}]},
@@ -234,3 +238,16 @@ def test_gold_shows_each_row_as_its_run_wrote_it(switched):
         ]
         for column, source in [("order_id", "order_id"), ("note", "note"), ("length", "note"), ("key_length", "order_id")]
     )  # fmt: skip
+
+
+def test_a_view_built_before_the_config_changed_says_so(switched):
+    rows = cases.mapped_columns(
+        "orders", "switched", ("extra", "note|order_id", {"transform_expr": "note || order_id"})
+    )
+    switched.write("seeds/field_mapping.csv", SWITCHED + rows)
+    switched.dbt("seed", "--select", "field_mapping")
+    switched.dbt("run", "--select", "switched", "--full-refresh", vars={"lineage_audit_capture": "in_row"})
+    with pytest.raises(Exception, match=r"build the view again: dbt run --select lineage_now"):
+        switched.query(f"select * from {switched.schema}.lineage_now")
+    switched.dbt("run", "--select", "lineage_now")
+    assert switched.value(f"select count(*) from {switched.schema}.lineage_now") == 2 * 5
