@@ -53,8 +53,9 @@
   {% do return('list_filter([\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent ~ '], lambda reason: reason is not null)') %}
 {% endmacro %}
 
+{#- No expression occurs twice, so that a set will do; for filter() with a lambda Spark compiles none of the query. -#}
 {% macro spark__list_without_nulls(expressions, indent) %}
-  {% do return('filter(array(\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent ~ '), reason -> reason is not null)') %}
+  {% do return('array_except(array(\n' ~ indent ~ '  ' ~ expressions | join(',\n' ~ indent ~ '  ') ~ '\n' ~ indent ~ '), array(cast(null as string)))') %}
 {% endmacro %}
 
 {% macro list_length(expression) %}

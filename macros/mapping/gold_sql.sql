@@ -8,7 +8,7 @@
   {% else %}
     {% do lines.append(lineage_audit._mapped_ctes(plan)) %}
     {% set must_hold = lineage_audit._acceptance(plan) %}
-    {% set finish = {'from': 'mapped', 'where': must_hold, 'warnings': lineage_audit._warnings(plan) ~ ' as _lineage_warnings', 'failed_rules': []} %}
+    {% set finish = {'from': 'mapped', 'where': must_hold, 'warnings': lineage_audit._warnings(plan, '  ') ~ ' as _lineage_warnings', 'failed_rules': []} %}
     {% if plan.latest_by %}
       {% do lines.append(',\nranked as (\n  select\n    *,\n    ' ~ lineage_audit._rank(plan, none) ~ ' as _lineage_rank\n  from mapped\n' ~ lineage_audit._where(must_hold, '  ') ~ '\n)') %}
       {% do finish.update({'from': 'ranked', 'where': ['_lineage_rank = 1']}) %}
@@ -34,7 +34,10 @@
 {#- Every record that was not filtered, and why it is refused: {ctes, from: the last of them, failed_rules: the list of
     reasons as an expression, refused: a predicate}. -#}
 {% macro _judged(plan) %}
-  {% set checked = ['*', lineage_audit.list_without_nulls(lineage_audit._reasons(plan)) ~ ' as _lineage_failed_rules', lineage_audit._warnings(plan) ~ ' as _lineage_warnings'] %}
+  {% set checked = [
+    '*', lineage_audit._broken(lineage_audit._acceptance(plan), lineage_audit._reasons(plan), '    ') ~ ' as _lineage_failed_rules',
+    lineage_audit._warnings(plan, '    ') ~ ' as _lineage_warnings'
+  ] %}
   {% set ctes = [lineage_audit._mapped_ctes(plan), lineage_audit._cte('checked', checked, 'mapped', [])] %}
   {% set refused = lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0' %}
   {% if not plan.latest_by %}
@@ -223,7 +226,7 @@
   {% endfor %}
   {% for rule in plan.validations %}
     {% if rule.severity == 'ERROR' %}
-      {% do predicates.append('coalesce((' ~ rule.expression ~ '), true)') %}
+      {% do predicates.append(lineage_audit._passes(rule)) %}
     {% endif %}
   {% endfor %}
   {% do return(predicates) %}
@@ -258,8 +261,28 @@
   {% do return(violations) %}
 {% endmacro %}
 
-{% macro _warnings(plan) %}
-  {% do return(lineage_audit.list_without_nulls(lineage_audit._violations(plan, 'WARN'))) %}
+{% macro _warnings(plan, indent) %}
+  {% set predicates = [] %}
+  {% for rule in plan.validations | selectattr('severity', 'equalto', 'WARN') %}
+    {% do predicates.append(lineage_audit._passes(rule)) %}
+  {% endfor %}
+  {% do return(lineage_audit._broken(predicates, lineage_audit._violations(plan, 'WARN'), indent)) %}
+{% endmacro %}
+
+{#- The list of what a record breaks. Most break nothing, and no list is laid out for them. -#}
+{% macro _broken(predicates, reasons, indent) %}
+  {% if not reasons %}
+    {% do return(lineage_audit.list_of([])) %}
+  {% endif %}
+  {% do return(
+    'case\n' ~ indent ~ '  when ' ~ predicates | join('\n' ~ indent ~ '    and ') ~ '\n' ~ indent ~ '    then ' ~ lineage_audit.list_of([])
+    ~ '\n' ~ indent ~ '  else ' ~ lineage_audit.list_without_nulls(reasons, indent ~ '  ') ~ '\n' ~ indent ~ 'end'
+  ) %}
+{% endmacro %}
+
+{#- As in SQL CHECK, NULL passes. -#}
+{% macro _passes(rule) %}
+  {% do return('coalesce((' ~ rule.expression ~ '), true)') %}
 {% endmacro %}
 
 {#- Step 7: the place of a record among those of its key that are still in. -#}

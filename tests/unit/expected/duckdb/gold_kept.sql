@@ -72,19 +72,34 @@ mapped as (
 checked as (
   select
     *,
-    list_filter([
-    case when _lineage_watermark is null then 'not_null:loaded_at' end,
-    case when order_id is null then 'not_null:order_id' end,
-    case when (_value_line is not null and line is null) then 'cast:line' when line is null then 'not_null:line' end,
-    case when (_value_amount is not null and amount is null) then 'cast:amount' end,
-    case when ((_value_currency is not null or _default_currency is not null) and currency is null) then 'cast:currency' when currency is null then 'not_null:currency' end,
-    case when ("_value_Due Date" is not null and "Due Date" is null) then 'cast:Due Date' end,
-    case when (_value_sizes is not null and sizes is null) then 'cast:sizes' end,
-    case when not (amount >= 0) then 'NOT_NEGATIVE' end
-  ], lambda reason: reason is not null) as _lineage_failed_rules,
-    list_filter([
-    case when not (amount <= 10000) then 'IT''S_MUCH' end
-  ], lambda reason: reason is not null) as _lineage_warnings
+    case
+      when _lineage_watermark is not null
+        and order_id is not null
+        and line is not null
+        and not (_value_amount is not null and amount is null)
+        and currency is not null
+        and not ("_value_Due Date" is not null and "Due Date" is null)
+        and not (_value_sizes is not null and sizes is null)
+        and coalesce((amount >= 0), true)
+        then cast([] as varchar[])
+      else list_filter([
+        case when _lineage_watermark is null then 'not_null:loaded_at' end,
+        case when order_id is null then 'not_null:order_id' end,
+        case when (_value_line is not null and line is null) then 'cast:line' when line is null then 'not_null:line' end,
+        case when (_value_amount is not null and amount is null) then 'cast:amount' end,
+        case when ((_value_currency is not null or _default_currency is not null) and currency is null) then 'cast:currency' when currency is null then 'not_null:currency' end,
+        case when ("_value_Due Date" is not null and "Due Date" is null) then 'cast:Due Date' end,
+        case when (_value_sizes is not null and sizes is null) then 'cast:sizes' end,
+        case when not (amount >= 0) then 'NOT_NEGATIVE' end
+      ], lambda reason: reason is not null)
+    end as _lineage_failed_rules,
+    case
+      when coalesce((amount <= 10000), true)
+        then cast([] as varchar[])
+      else list_filter([
+        case when not (amount <= 10000) then 'IT''S_MUCH' end
+      ], lambda reason: reason is not null)
+    end as _lineage_warnings
   from mapped
 ),
 ranked as (

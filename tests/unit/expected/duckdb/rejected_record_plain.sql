@@ -35,9 +35,13 @@ mapped as (
 checked as (
   select
     *,
-    list_filter([
-    case when order_id is null then 'not_null:order_id' end
-  ], lambda reason: reason is not null) as _lineage_failed_rules,
+    case
+      when order_id is not null
+        then cast([] as varchar[])
+      else list_filter([
+        case when order_id is null then 'not_null:order_id' end
+      ], lambda reason: reason is not null)
+    end as _lineage_failed_rules,
     cast([] as varchar[]) as _lineage_warnings
   from mapped
 ),

@@ -94,9 +94,13 @@ select
   phone,
   'run-1' as _lineage_run_id,
   '11111111-2222-3333-4444-555555555555' as _lineage_invocation_id,
-  filter(array(
-    case when not (amount <= 10000) then 'IT\'S_MUCH' end
-  ), reason -> reason is not null) as _lineage_warnings,
+  case
+    when coalesce((amount <= 10000), true)
+      then cast(array() as array<string>)
+    else array_except(array(
+      case when not (amount <= 10000) then 'IT\'S_MUCH' end
+    ), array(cast(null as string)))
+  end as _lineage_warnings,
   _lineage_source_values
 from ranked
 where _lineage_rank = 1

@@ -35,9 +35,13 @@ mapped as (
 checked as (
   select
     *,
-    filter(array(
-    case when order_id is null then 'not_null:order_id' end
-  ), reason -> reason is not null) as _lineage_failed_rules,
+    case
+      when order_id is not null
+        then cast(array() as array<string>)
+      else array_except(array(
+        case when order_id is null then 'not_null:order_id' end
+      ), array(cast(null as string)))
+    end as _lineage_failed_rules,
     cast(array() as array<string>) as _lineage_warnings
   from mapped
 ),

@@ -1,10 +1,10 @@
 with checked as (
   select
     case when order_id is null or `Line No` is null then null else to_json(array(order_id, cast(`Line No` as string))) end as target_pk,
-    filter(array(
+    array_except(array(
       case when not (amount > 0) then 'AMOUNT_POSITIVE' end,
       case when not (status in ('a', 'b')) then 'STATUS_KNOWN' end
-    ), reason -> reason is not null) as business_rule_ids
+    ), array(cast(null as string))) as business_rule_ids
   from gold_orders
 )
 select

@@ -9,11 +9,11 @@ with counted as (
 judged as (
   select
     to_json(array(order_id, cast(`Line No` as string))) as target_pk,
-    filter(array(
+    array_except(array(
       case when order_id is null then 'not_null:order_id' end,
       case when `Line No` is null then 'not_null:Line No' end,
       case when _lineage_row_count > 1 and order_id is not null and `Line No` is not null then 'duplicate_key' end
-    ), reason -> reason is not null) as reasons,
+    ), array(cast(null as string))) as reasons,
     _lineage_row_count as row_count
   from counted
 )
