@@ -51,7 +51,7 @@
   {% set gold = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
   {% set written = lineage_audit._gold_as_written(gold) if node.config.meta.lineage_audit.get('rejected') == 'keep' else none %}
   {% if written is not none and written.keeps_refused %}
-    {% do ctes.extend([lineage_audit._gold_runs_ctes(written) | trim, lineage_audit._kept_cte(written), lineage_audit._open_record_ctes(kept='kept') | trim]) %}
+    {% do ctes.extend([lineage_audit._gold_runs_cte(written) | trim, lineage_audit._kept_cte(written), lineage_audit._open_record_ctes(kept='kept') | trim]) %}
   {% else %}
     {% do ctes.append(lineage_audit._open_record_ctes(target_relation) | trim) %}
   {% endif %}

@@ -87,10 +87,9 @@
   {% do return({'name': column.name, 'quoted': lineage_audit.quote_name(column.name), 'type': column.type, 'mark': column.mark, 'is_key': column.is_key}) %}
 {% endmacro %}
 
-{#- CTEs that follow _committed_ctes: the runs whose rows gold holds, each with the place of its layout; and whether this SQL
-    knows all of them. That is asked of their count: the engine may try a row before it knows that it is of this table. -#}
-{% macro _gold_runs_ctes(written) %}
-  {%- set stale = "'lineage_audit: since this view was built, " ~ written.target_relation | replace("'", "''") ~ " was written from another config; build the view again: dbt run --select " ~ model.name ~ "'" -%}
+{#- A CTE that follows _committed_ctes: the runs whose rows gold holds, each with the place of its layout, 0 where this SQL
+    does not know it. -#}
+{% macro _gold_runs_cte(written) %}
 gold_runs as (
   select
     committed.*,
@@ -110,27 +109,36 @@ gold_runs as (
       from successes
       where target_relation = {{ lineage_audit.text_literal(written.target_relation) }} and whole_table
     )
-),
-known as (
-  select case when min(layout) > 0 then true else cast({{ lineage_audit.raise_in_sql(stale) }} as boolean) end as are_all
-  from gold_runs
 )
 {%- endmacro %}
 
-{#- Selects over gold, one per layout, with what each row's own run says of it. -#}
-{% macro _select_per_layout(written, items_of, predicate) %}
+{#- Selects over gold, one per layout, with what each row's own run says of it; and one that fails where there is a layout
+    that came after this SQL. -#}
+{% macro _select_per_layout(written, items_of, predicate, out_of_date) %}
   {% set selects = [] %}
   {% for layout in written.layouts %}
-    {% set predicates = ['(select are_all from known)', '_lineage_invocation_id in (select invocation_id from gold_runs where layout = ' ~ loop.index ~ ')'] %}
+    {% set predicates = ['_lineage_invocation_id in (select invocation_id from gold_runs where layout = ' ~ loop.index ~ ')'] %}
     {% do selects.append('select\n    ' ~ items_of(written, layout) | join(',\n    ') ~ '\n  from ' ~ written.gold ~ '\n'
       ~ lineage_audit._where(predicates + ([predicate] if predicate else []), '  ')) %}
   {% endfor %}
+  {% do selects.append('select\n    ' ~ out_of_date | join(',\n    ') ~ '\n  from gold_runs\n  where layout = 0') %}
   {% do return(selects | join('\n  union all\n  ')) %}
+{% endmacro %}
+
+{% macro _raise_out_of_date(written) %}
+  {% set text = 'lineage_audit: since this view was built, ' ~ written.target_relation ~ ' was written from another config; build the view again: dbt run --select ' ~ model.name ~ '. The run: ' %}
+  {% do return(lineage_audit.raise_in_sql(lineage_audit.text_literal(text) ~ ' || run_id')) %}
 {% endmacro %}
 
 {#- CTE: the refused rows of a table that keeps them, as rows of rejected_record. -#}
 {% macro _kept_cte(written) %}
-  {% do return('kept as (\n  ' ~ lineage_audit._select_per_layout(written, lineage_audit._kept_items, lineage_audit._is_refused()) ~ '\n)') %}
+  {% set text = lineage_audit.store_type('text') %}
+  {% set fails = 'cast(' ~ lineage_audit._raise_out_of_date(written) ~ ' as ' ~ text ~ ')' %}
+  {% set out_of_date = [
+    'run_id', 'invocation_id', 'target_relation', 'target_table', fails ~ ' as record_key', 'null as target_pk', lineage_audit.list_of([fails]) ~ ' as failed_rules',
+    'null as mapped_values_json', 'null as source_values_json'
+  ] %}
+  {% do return('kept as (\n  ' ~ lineage_audit._select_per_layout(written, lineage_audit._kept_items, lineage_audit._is_refused(), out_of_date) ~ '\n)') %}
 {% endmacro %}
 
 {% macro _kept_items(written, layout) %}

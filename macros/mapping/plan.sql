@@ -11,7 +11,8 @@
   {% endfor %}
   {% set filters = [] %}
   {% set validations = [] %}
-  {% for rule in request.named_rules %}
+  {#- An engine gives the rows of a table in any order; the SQL is to be the same in every run. -#}
+  {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
     {% set applies = rule.endpoint_name == request.endpoint_name and rule.target_table in [none, request.target_table] %}
     {% if applies and rule.rule_category == 'filter' %}
       {% do filters.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression)}) %}

@@ -59,13 +59,13 @@
   {% do return(ordered) %}
 {% endmacro %}
 
-{#- The active mapping rows, of whichever target, that read a source table which these rows read: what is marked once is
-    marked everywhere. -#}
+{#- These mapping rows, and the active ones with a mark, of whichever target, that read a source table which these rows read:
+    what is marked once is marked everywhere. -#}
 {% macro _rows_over_same_sources(all_rows, rows) %}
   {% set source_tables = rows | map(attribute='source_table') | select | map('lower') | list %}
   {% set found = rows | list %}
   {% for row in all_rows %}
-    {% if row not in found and (row.source_table or '') | lower in source_tables and lineage_audit._is_true(row.active_flag, true) %}
+    {% if row.sensitivity in ['mask', 'hash'] and row not in found and (row.source_table or '') | lower in source_tables and lineage_audit._is_true(row.active_flag, true) %}
       {% do found.append(row) %}
     {% endif %}
   {% endfor %}

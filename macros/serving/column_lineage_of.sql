@@ -5,9 +5,12 @@
   {% if written is string %}
     {% do return(written) %}
   {% endif %}
-  {% set records = lineage_audit._select_per_layout(written, lineage_audit._record_items, lineage_audit._is_accepted() if written.keeps_refused else none) %}
+  {% set out_of_date = [
+    'run_id', 'invocation_id', 'cast(' ~ lineage_audit._raise_out_of_date(written) ~ ' as ' ~ lineage_audit.store_type('text') ~ ') as target_pk', 'null as source_values'
+  ] %}
+  {% set records = lineage_audit._select_per_layout(written, lineage_audit._record_items, lineage_audit._is_accepted() if written.keeps_refused else none, out_of_date) %}
   {% do return(
-    'with ' ~ [lineage_audit._committed_ctes() | trim, lineage_audit._gold_runs_ctes(written) | trim, lineage_audit._mapping_cte() | trim, 'records as (\n  ' ~ records ~ '\n)'] | join(',\n')
+    'with ' ~ [lineage_audit._committed_ctes() | trim, lineage_audit._gold_runs_cte(written) | trim, lineage_audit._mapping_cte() | trim, 'records as (\n  ' ~ records ~ '\n)'] | join(',\n')
     ~ '\nselect\n  ' ~ lineage_audit._column_lineage_items('records.target_pk', lineage_audit.items_at('records.source_values', 'mapping.source_positions'))
     ~ '\nfrom records\ninner join gold_runs as committed\n  on records.invocation_id = committed.invocation_id\n  and records.run_id = committed.run_id'
     ~ '\ninner join mapping on committed.config_hash = mapping.config_hash'

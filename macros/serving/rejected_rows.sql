@@ -12,7 +12,7 @@
   {% endif %}
   {% do return(
     'with ' ~ [
-      lineage_audit._committed_ctes() | trim, lineage_audit._gold_runs_ctes(written) | trim, lineage_audit._kept_cte(written),
+      lineage_audit._committed_ctes() | trim, lineage_audit._gold_runs_cte(written) | trim, lineage_audit._kept_cte(written),
       lineage_audit._open_record_ctes(kept='kept') | trim, lineage_audit._quarantine_select() | trim
     ] | join(',\n')
   ) %}

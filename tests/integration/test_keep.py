@@ -120,7 +120,7 @@ def test_rejected_rows_is_what_quarantine_would_be(project, suffix):
         [
             ("b", ["cast:amount"], ["The value of amount cannot be read as its data type."]),
             ("c", ["POSITIVE"], ["It's negative."]),
-            ("d", ["POSITIVE", "NOT_LONG"], ["It's negative.", "too long"]),
+            ("d", ["NOT_LONG", "POSITIVE"], ["too long", "It's negative."]),
             (None, ["not_null:id"], ["id is empty and must not be."]),
             (None, ["not_null:id", "cast:amount"],
              ["id is empty and must not be.", "The value of amount cannot be read as its data type."]),
