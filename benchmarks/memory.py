@@ -28,13 +28,10 @@ def report(
     for count, upstream, kind in itertools.product(rows, upstreams, keys):
         folder = place / f"memory_{count}_{upstream}_{kind}"
         project = Project(DuckDB(folder, SETTINGS), count, upstream, kind, forms).build()
-        for model, meaning in {PLAIN: "plain create table as select"} | {
-            form.name: form.meaning for form in forms
-        }.items():
-            print(
-                f"| {count:,} | {upstream} | {kind} | {meaning} | {' | '.join(in_own_process(project, model))} |",
-                flush=True,
-            )
+        meanings = {PLAIN: "plain create table as select"} | {form.name: form.meaning for form in forms}
+        for model, meaning in meanings.items():
+            peak, seconds = in_own_process(project, model)
+            print(f"| {count:,} | {upstream} | {kind} | {meaning} | {peak} | {seconds} |", flush=True)
         project.remove()
 
 

@@ -21,7 +21,7 @@ import many_models
 import matrix
 import memory
 from engines import ENGINES
-from forms import FORMS, WrongResultError
+from forms import FORMS, LINEAGE_TABLES, WrongResultError
 from project import DbtFailedError
 from source import KEYS, UPSTREAMS
 
@@ -44,11 +44,13 @@ def main() -> None:
     parser.add_argument("--keys", nargs="+", choices=KEYS, help="default: all (matrix, trace), sequential (memory)")
     parser.add_argument(
         "--forms", nargs="+", choices=FORMS,
-        help="default: all (matrix, memory), exploded compact (trace, which knows these two), exploded (many)",
+        help="default: all (matrix, memory), exploded compact (trace, which knows no other), exploded (many)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of matrix and many, beside one that is not counted")
     parser.add_argument("--models", type=int, default=200, help="of many")
     arguments = parser.parse_args()
+    if arguments.part == "trace" and not set(arguments.forms or []) <= set(LINEAGE_TABLES):
+        parser.error(f"trace knows the forms {' and '.join(LINEAGE_TABLES)}")
     os.environ.setdefault("TZ", "UTC")
 
     def forms(*default: str) -> list:
@@ -65,7 +67,7 @@ def main() -> None:
             elif arguments.part == "trace":
                 cell_trace.report(
                     place, arguments.engine, arguments.rows or [5_000_000], arguments.keys or KEYS,
-                    forms("exploded", "compact"),
+                    forms(*LINEAGE_TABLES),
                 )  # fmt: skip
             elif arguments.part == "many":
                 many_models.report(
