@@ -22,7 +22,7 @@ def _package_profile(engine: str) -> dict:
 
 @dataclass(frozen=True)
 class DuckDB:
-    """One database file in a folder."""
+    """One database file in a folder. `settings`: DuckDB's, beside those of the package's profile."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class DuckDB:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Callable[[str], list[tuple]]]:
-        """A function that gives the rows of a query, all in one connection."""
+        """A function that gives the rows of a query, all in one connection, without the settings that dbt has."""
         import duckdb
 
-        with duckdb.connect(self.file, config=self.settings) as connection:
+        with duckdb.connect(self.file) as connection:
             yield lambda sql: connection.execute(sql).fetchall()
 
     def query(self, sql: str) -> list[tuple]:
