@@ -10,8 +10,9 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from checks import WrongResultError, check
 from engines import ENGINES
-from forms import COLUMNS, PLAIN, Form, WrongResultError, check, verdict
+from forms import COLUMNS, PLAIN, Form, verdict
 from project import Project
 from source import source_texts
 

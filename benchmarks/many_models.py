@@ -9,8 +9,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from checks import WrongResultError
 from engines import DuckDB
-from forms import COLUMN_NAMES, COLUMNS, LINEAGE_TABLES, Form, WrongResultError, verdict
+from forms import COLUMN_NAMES, COLUMNS, LINEAGE_TABLES, Form, verdict
 from matrix import spread
 from project import DbtFailedError, Project
 

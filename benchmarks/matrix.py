@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from checks import check
 from engines import ENGINES
-from forms import ADDED_GOALS, LINEAGE_TABLES, PLAIN, RATIO_GOALS, Form, check, verdict
+from forms import ADDED_GOALS, LINEAGE_TABLES, PLAIN, RATIO_GOALS, Form, verdict
 from project import Cost, Project
 
 HEADER = """

@@ -10,8 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
+from checks import check
 from engines import DuckDB
-from forms import PLAIN, Form, check
+from forms import PLAIN, Form
 from project import DbtFailedError, Project
 
 SETTINGS = {"memory_limit": "2GB"}

@@ -20,8 +20,9 @@ import cell_trace
 import many_models
 import matrix
 import memory
+from checks import WrongResultError
 from engines import ENGINES
-from forms import FORMS, LINEAGE_TABLES, WrongResultError
+from forms import FORMS, LINEAGE_TABLES
 from project import DbtFailedError
 from source import KEYS, UPSTREAMS
 
@@ -56,7 +57,7 @@ def main() -> None:
     def forms(*default: str) -> list:
         return [FORMS[name] for name in arguments.forms or default]
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Path(folder)
         try:
             if arguments.part == "matrix":
