@@ -1,5 +1,16 @@
 {#- SQL of the views over the audit store. -#}
 
+{#- A table of what the store holds would show tomorrow what it held today: dbt lets `models: +materialized` of the root project
+    win over what a package's model says of itself. -#}
+{% macro _stays_a_view() %}
+  {% if execute and config.get('materialized') != 'view' %}
+    {% do exceptions.raise_compiler_error(
+      'lineage_audit: ' ~ model.name ~ ' has to be a view, and is ' ~ config.get('materialized') ~ ' by your dbt_project.yml. Move +materialized there from models to models: ' ~ project_name
+      ~ ', or add below models «lineage_audit: {+materialized: view}».'
+    ) %}
+  {% endif %}
+{% endmacro %}
+
 {#- CTEs every view starts from: the runs whose rows count. A SUCCESS commits its own invocation; of several attempts
     under one run_id the last one that wrote the whole table counts, and what was appended after it. -#}
 {% macro _committed_ctes() %}

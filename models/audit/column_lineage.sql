@@ -1,4 +1,5 @@
 {{ config(materialized='view', schema=lineage_audit.settings().schema, database=lineage_audit.settings().database) }}
+{%- do lineage_audit._stays_a_view() %}
 
 {% set values_of_record = lineage_audit.items_at('records.source_values', 'mapping.source_positions') -%}
 with {{ lineage_audit._committed_ctes() }},

@@ -436,3 +436,9 @@ def test_an_incremental_table_of_the_first_version_goes_on(filling):
     )
     assert tuple(runs[-1].values()) == ("SUCCESS", MANY)
     assert runs[-2]["status"] == "SUCCESS"
+
+
+def test_a_project_that_would_make_tables_of_the_views_is_told(make_project):
+    project = make_project("duckdb", config={"models": {"+materialized": "table"}})
+    refused = project.dbt("run", "--select", "ingestion_run", check=False)
+    assert "ingestion_run has to be a view, and is table by your dbt_project.yml" in refused.messages
