@@ -169,15 +169,6 @@
   {% do return(predicates) %}
 {% endmacro %}
 
-{#- Of a table that keeps its refused rows. -#}
-{% macro _is_accepted() %}
-  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' = 0') %}
-{% endmacro %}
-
-{% macro _is_refused() %}
-  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0') %}
-{% endmacro %}
-
 {#- Literals that every row of a run bears. -#}
 {% macro _run_values(plan) %}
   {% do return({

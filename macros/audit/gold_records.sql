@@ -1,5 +1,14 @@
 {#- What gold itself holds of its records: source values and, where it keeps them, the refused ones. -#}
 
+{#- Of a table that keeps its refused rows. -#}
+{% macro _is_accepted() %}
+  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' = 0') %}
+{% endmacro %}
+
+{% macro _is_refused() %}
+  {% do return(lineage_audit.list_length('_lineage_failed_rules') ~ ' > 0') %}
+{% endmacro %}
+
 {#- The refused records in a gold table, as expressions: [{record_key, where}]. A record without a key is known by source
     values, of the columns that the run which refused it read. -#}
 {% macro _kept_records(plan) %}
@@ -31,8 +40,8 @@
 {% endmacro %}
 
 {#- How the rows that gold holds now were laid out by the runs that wrote them, one layout unless config or capture have
-    changed since the table was built: {gold, target_relation, target_table, keeps_refused, layouts: [{hash, columns, fields}]}, columns and
-    fields as in a plan. none where the table or its runs are not there. -#}
+    changed since the table was built: {gold, target_relation, target_table, keeps_refused, layouts: [{hash, columns, fields}]},
+    columns and fields as in a plan. none where the table or its runs are not there. -#}
 {% macro _gold_as_written(source) %}
   {% set gold = lineage_audit._relation_as_built(source) %}
   {% set target_relation = lineage_audit._relation_text(gold) %}
