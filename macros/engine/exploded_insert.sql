@@ -18,18 +18,22 @@
   }, 'from texts', parts.texts)) %}
 {% endmacro %}
 
+{#- Unpivot, unlike inline or explode, is compiled together with the rest of the query. -#}
 {% macro spark__exploded_insert(plan) %}
   {% set parts = lineage_audit._exploded_parts(plan) %}
-  {% set cells = [] %}
+  {% set items = ['target_pk'] %}
+  {% set names = [] %}
   {% for position in parts.positions %}
-    {% do cells.append('struct(' ~ position ~ ' as column_position, ' ~ parts.lists[loop.index0] ~ ' as source_values)') %}
+    {% do names.append('`' ~ position ~ '`') %}
+    {% do items.append(parts.lists[loop.index0] ~ ' as ' ~ names[-1]) %}
   {% endfor %}
   {% set values = {
     'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': 'target_pk',
-    'column_position': 'cell.column_position', 'source_values': 'cell.source_values'
+    'column_position': 'cast(column_position as ' ~ lineage_audit.store_type('position') ~ ')', 'source_values': 'source_values'
   } %}
   {% do return(lineage_audit._insert_select(
-    'cell_lineage', values, 'from texts\nlateral view inline(array(\n  ' ~ cells | join(',\n  ') ~ '\n)) cell as column_position, source_values', parts.texts
+    'cell_lineage', values, 'from lists\nunpivot include nulls (source_values for column_position in (' ~ names | join(', ') ~ '))',
+    parts.texts ~ ',\n' ~ lineage_audit._cte('lists', items, 'texts', [])
   )) %}
 {% endmacro %}
 

@@ -18,20 +18,24 @@ with texts as (
     _lineage_source_values.phone as text_9
   from db.gold.orders
   where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
+),
+lists as (
+  select
+    target_pk,
+    array(text_1) as `1`,
+    array(text_2) as `2`,
+    array(text_3, text_4) as `3`,
+    array(text_5) as `4`,
+    array(text_6) as `5`,
+    array(text_7) as `6`,
+    array(text_8) as `7`,
+    array(text_9) as `8`
+  from texts
 )
 select
   94828026163355357 as attempt_id,
   target_pk as target_pk,
-  cell.column_position as column_position,
-  cell.source_values as source_values
-from texts
-lateral view inline(array(
-  struct(1 as column_position, array(text_1) as source_values),
-  struct(2 as column_position, array(text_2) as source_values),
-  struct(3 as column_position, array(text_3, text_4) as source_values),
-  struct(4 as column_position, array(text_5) as source_values),
-  struct(5 as column_position, array(text_6) as source_values),
-  struct(6 as column_position, array(text_7) as source_values),
-  struct(7 as column_position, array(text_8) as source_values),
-  struct(8 as column_position, array(text_9) as source_values)
-)) cell as column_position, source_values
+  cast(column_position as smallint) as column_position,
+  source_values as source_values
+from lists
+unpivot include nulls (source_values for column_position in (`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`))
