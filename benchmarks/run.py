@@ -4,6 +4,7 @@
     python benchmarks/run.py trace     # one cell's lineage against a point query on gold
     python benchmarks/run.py many      # 200 small models against the same in plain SQL, DuckDB
     python benchmarks/run.py memory    # 20 M rows through each form with 2 GB for DuckDB
+    python benchmarks/run.py history   # a run and two questions, with up to a million runs remembered, DuckDB
 
 Every part makes dbt projects in a temporary folder. What was written is checked before a figure is printed.
 """
@@ -11,12 +12,14 @@ Every part makes dbt projects in a temporary folder. What was written is checked
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import cell_trace
+import history
 import many_models
 import matrix
 import memory
@@ -28,24 +31,25 @@ from source import KEYS, UPSTREAMS
 
 SIZE = """Estimated for 2 cores: the whole matrix, as it is without arguments, takes 2 hours on DuckDB and 6 on Spark, and up to
 25 GB below $TMPDIR at a time. One part of it, such as --rows 1000000 --upstream table --keys sequential, takes 5 minutes on
-DuckDB and 15 on Spark; trace takes 10 and 30; many 15; memory 30, and up to 25 GB."""
+DuckDB and 15 on Spark; trace takes 10 and 30; many 15; memory 30, and up to 25 GB; history 2."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=SIZE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", default="matrix", choices=["matrix", "trace", "many", "memory"])
+    parser.add_argument("part", nargs="?", default="matrix", choices=["matrix", "trace", "many", "memory", "history"])
     parser.add_argument("--engine", nargs="+", default=list(ENGINES), choices=ENGINES, help="of matrix and trace")
     parser.add_argument(
         "--rows", nargs="+", type=int,
-        help="of the source: default 1000000 5000000 (matrix), 5000000 (trace), 1000 (many), 20000000 (memory)",
+        help="of the source: default 1000000 5000000 (matrix), 5000000 (trace), 1000 (many), 20000000 (memory),"
+        " 1000 (history)",
     )  # fmt: skip
     parser.add_argument("--upstream", nargs="+", choices=UPSTREAMS, help="default: all (matrix), table (memory)")
     parser.add_argument("--keys", nargs="+", choices=KEYS, help="default: all (matrix, trace), sequential (memory)")
     parser.add_argument(
         "--forms", nargs="+", choices=FORMS,
-        help="default: all (matrix, memory), exploded compact (trace, which knows no other), exploded (many)",
+        help="default: all (matrix, memory), exploded compact (trace, which knows no other), exploded (many, history)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of matrix and many, beside one that is not counted")
     parser.add_argument("--models", type=int, default=200, help="of many")
@@ -74,6 +78,9 @@ def main() -> None:
                 many_models.report(
                     place, arguments.rows or [1_000], arguments.models, forms("exploded"), arguments.rounds
                 )
+            elif arguments.part == "history":
+                for rows, form in itertools.product(arguments.rows or [1_000], forms("exploded")):
+                    history.report(place, rows, form)
             else:
                 memory.report(
                     place, arguments.rows or [20_000_000], arguments.upstream or ["table"],

@@ -60,12 +60,10 @@
   {% if target.type == 'spark' %}
     {% for seed, rows in request.tables.items() %}
       {% set spoilt = [] %}
-      {% for row in rows %}
-        {% for name, value in row.items() %}
-          {% if value == 'None' and name not in spoilt %}
-            {% do spoilt.append(name) %}
-          {% endif %}
-        {% endfor %}
+      {% for name in (rows[0] if rows else []) %}
+        {% if rows | selectattr(name, 'equalto', 'None') | list %}
+          {% do spoilt.append(name) %}
+        {% endif %}
       {% endfor %}
       {% if spoilt %}
         {% do problems.append(lineage_audit._problem(
@@ -213,12 +211,7 @@
   {% set problems = [] %}
   {% if not request.rows and not request.get('unmapped') %}
     {% set inactive = request.all_rows | length %}
-    {% set tables = [] %}
-    {% for row in request.tables.field_mapping %}
-      {% if row.endpoint_name == request.endpoint_name and row.target_table and row.target_table not in tables %}
-        {% do tables.append(row.target_table) %}
-      {% endif %}
-    {% endfor %}
+    {% set tables = lineage_audit._tables_of_endpoint(request) %}
     {% do problems.append(lineage_audit._problem(
       'field_mapping', request.endpoint_name ~ ' / ' ~ request.target_table,
       'has no active mapping (' ~ inactive ~ ' inactive).',
@@ -437,28 +430,28 @@
 {#- A rule of this endpoint that can act nowhere, and one whose flag can't be read: neither would be applied. -#}
 {% macro _check_tables_of_rules(request) %}
   {% set problems = [] %}
-  {% set tables = [request.target_table] %}
-  {% for row in request.tables.field_mapping %}
-    {% if row.endpoint_name == request.endpoint_name and row.target_table and row.target_table not in tables %}
-      {% do tables.append(row.target_table) %}
-    {% endif %}
-  {% endfor %}
-  {% for rule in request.tables.business_rules %}
-    {% if rule.endpoint_name == request.endpoint_name %}
-      {% set key = lineage_audit._rule_key(rule) %}
-      {% set unread = lineage_audit._check_flag('business_rules', key, 'active_flag', rule.active_flag) %}
-      {% if rule.target_table in [none, request.target_table] %}
-        {% do problems.extend(unread) %}
-      {% elif rule.target_table not in tables and (unread or lineage_audit._is_true(rule.active_flag, true)) %}
-        {% do problems.append(lineage_audit._problem(
-          'business_rules', key, "target_table '" ~ rule.target_table ~ "' is unknown: field_mapping has no such table of " ~ rule.endpoint_name ~ ', so the rule acts nowhere.',
-          lineage_audit._did_you_mean(rule.target_table, tables, 'It has: ' ~ tables | join(', ') ~ '. Empty means every table of the endpoint.')
-        )) %}
-        {% do problems.extend(unread) %}
-      {% endif %}
+  {% set tables = [request.target_table] + lineage_audit._tables_of_endpoint(request) | reject('equalto', request.target_table) | list %}
+  {% for rule in lineage_audit._rows_of_endpoint(request.tables.business_rules, request.endpoint_name) %}
+    {% set key = lineage_audit._rule_key(rule) %}
+    {% set unread = lineage_audit._check_flag('business_rules', key, 'active_flag', rule.active_flag) %}
+    {% if rule.target_table in [none, request.target_table] %}
+      {% do problems.extend(unread) %}
+    {% elif rule.target_table not in tables and (unread or lineage_audit._is_true(rule.active_flag, true)) %}
+      {% do problems.append(lineage_audit._problem(
+        'business_rules', key, "target_table '" ~ rule.target_table ~ "' is unknown: field_mapping has no such table of " ~ rule.endpoint_name ~ ', so the rule acts nowhere.',
+        lineage_audit._did_you_mean(rule.target_table, tables, 'It has: ' ~ tables | join(', ') ~ '. Empty means every table of the endpoint.')
+      )) %}
+      {% do problems.extend(unread) %}
     {% endif %}
   {% endfor %}
   {% do return(problems) %}
+{% endmacro %}
+
+{#- The tables that field_mapping names for the endpoint. -#}
+{% macro _tables_of_endpoint(request) %}
+  {% do return(
+    lineage_audit._rows_of_endpoint(request.tables.field_mapping, request.endpoint_name) | map(attribute='target_table') | select | unique(case_sensitive=true) | list
+  ) %}
 {% endmacro %}
 
 {% macro _check_keys(request) %}
@@ -560,10 +553,5 @@
 {% endmacro %}
 
 {% macro _find_rule(rules, id) %}
-  {% for rule in rules %}
-    {% if rule.business_rule_id == id %}
-      {% do return(rule) %}
-    {% endif %}
-  {% endfor %}
-  {% do return(none) %}
+  {% do return((rules | selectattr('business_rule_id', 'equalto', id) | list + [none])[0]) %}
 {% endmacro %}

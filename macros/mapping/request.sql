@@ -1,14 +1,13 @@
 {#- Everything that a check or a plan looks at, read once: the arguments, the config rows that concern this model,
     and the columns of the source. -#}
 {% macro _request(arguments, tables) %}
-  {% set all_rows = [] %}
+  {#- Filters instead of loops where every row of a config table is looked at: each of many models does so. -#}
+  {% set all_rows = lineage_audit._rows_of_endpoint(tables.field_mapping, arguments.endpoint_name)
+    | selectattr('target_table', 'equalto', arguments.target_table) | list %}
   {% set rows = [] %}
-  {% for row in tables.field_mapping %}
-    {% if row.endpoint_name == arguments.endpoint_name and row.target_table == arguments.target_table %}
-      {% do all_rows.append(row) %}
-      {% if lineage_audit._is_true(row.active_flag, true) %}
-        {% do rows.append(row) %}
-      {% endif %}
+  {% for row in all_rows %}
+    {% if lineage_audit._is_true(row.active_flag, true) %}
+      {% do rows.append(row) %}
     {% endif %}
   {% endfor %}
   {% set rows = lineage_audit._ordered(rows) %}
@@ -64,8 +63,8 @@
 {% macro _rows_over_same_sources(all_rows, rows) %}
   {% set source_tables = rows | map(attribute='source_table') | select | map('lower') | list %}
   {% set found = rows | list %}
-  {% for row in all_rows %}
-    {% if row.sensitivity in ['mask', 'hash'] and row not in found and (row.source_table or '') | lower in source_tables and lineage_audit._is_true(row.active_flag, true) %}
+  {% for row in all_rows | selectattr('sensitivity', 'in', ['mask', 'hash']) %}
+    {% if row not in found and (row.source_table or '') | lower in source_tables and lineage_audit._is_true(row.active_flag, true) %}
       {% do found.append(row) %}
     {% endif %}
   {% endfor %}
