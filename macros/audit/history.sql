@@ -51,38 +51,52 @@
 
 {% macro _history_sql() %}
   {% set text = lineage_audit.store_type('text') %}
-with successes as (
+with last_times as (
   select
     target_relation,
-    invocation_id,
-    watermark_to,
-    source_fields,
-    target_columns,
-    rejected,
-    row_number() over (partition by target_relation order by event_ts desc) as age
+    max(event_ts) as event_ts
   from {{ lineage_audit._store('run_event') }}
   where event_type = 'SUCCESS'
+  group by target_relation
 ),
-starts as (
+last_successes as (
   select
-    target_relation,
-    invocation_id,
-    min(event_ts) as started_ts,
-    max(whole_table) as whole_table,
-    max(source_fields) as source_fields
-  from {{ lineage_audit._store('run_event') }}
-  where event_type = 'STARTED'
-  group by target_relation, invocation_id
+    success.target_relation,
+    success.invocation_id,
+    success.watermark_to,
+    success.source_fields,
+    success.target_columns,
+    success.rejected,
+    row_number() over (partition by success.target_relation order by success.invocation_id) as copy_number
+  from {{ lineage_audit._store('run_event') }} as success
+  inner join last_times
+    on success.target_relation = last_times.target_relation
+    and success.event_ts = last_times.event_ts
+  where success.event_type = 'SUCCESS'
 ),
-last_started as (
+last_starts as (
   select
-    starts.target_relation,
-    starts.started_ts
-  from starts
-  inner join successes
-    on starts.target_relation = successes.target_relation
-    and starts.invocation_id = successes.invocation_id
-    and successes.age = 1
+    started.target_relation,
+    min(started.event_ts) as event_ts
+  from {{ lineage_audit._store('run_event') }} as started
+  inner join last_successes
+    on started.target_relation = last_successes.target_relation
+    and started.invocation_id = last_successes.invocation_id
+    and last_successes.copy_number = 1
+  where started.event_type = 'STARTED'
+  group by started.target_relation
+),
+later_attempts as (
+  select
+    started.target_relation,
+    started.invocation_id,
+    max(started.whole_table) as whole_table,
+    max(started.source_fields) as source_fields
+  from {{ lineage_audit._store('run_event') }} as started
+  left join last_starts on started.target_relation = last_starts.target_relation
+  where started.event_type = 'STARTED'
+    and (last_starts.event_ts is null or started.event_ts > last_starts.event_ts)
+  group by started.target_relation, started.invocation_id
 )
 select
   'success' as fact,
@@ -91,23 +105,22 @@ select
   source_fields,
   target_columns,
   rejected
-from successes
-where age = 1
+from last_successes
+where copy_number = 1
 union all
 select
-  case when starts.whole_table then 'dead rebuild' else 'dead' end as fact,
-  starts.target_relation,
-  starts.invocation_id as value,
-  starts.source_fields,
+  case when later_attempts.whole_table then 'dead rebuild' else 'dead' end as fact,
+  later_attempts.target_relation,
+  later_attempts.invocation_id as value,
+  later_attempts.source_fields,
   cast(null as {{ text }}) as target_columns,
   cast(null as {{ text }}) as rejected
-from starts
-left join successes
-  on starts.target_relation = successes.target_relation
-  and starts.invocation_id = successes.invocation_id
-left join last_started on starts.target_relation = last_started.target_relation
-where successes.invocation_id is null
-  and (last_started.started_ts is null or starts.started_ts > last_started.started_ts)
+from later_attempts
+left join {{ lineage_audit._store('run_event') }} as success
+  on later_attempts.target_relation = success.target_relation
+  and later_attempts.invocation_id = success.invocation_id
+  and success.event_type = 'SUCCESS'
+where success.invocation_id is null
 union all
 select distinct
   'rejected' as fact,
