@@ -40,8 +40,8 @@
 {% endmacro %}
 
 {#- How the rows that gold holds now were laid out by the runs that wrote them, one layout unless config or capture have
-    changed since the table was built: {gold, target_relation, target_table, keeps_refused, layouts: [{hash, columns, fields}]},
-    columns and fields as in a plan. none where the table or its runs are not there. -#}
+    changed since the table was built: {gold, target_relation, target_table, keeps_refused, layouts: [{hash, columns, fields}],
+    gold_columns: [{name, type}], reader: the model or operation that asks}, columns and fields as in a plan. none where the table or its runs are not there. -#}
 {% macro _gold_as_written(source) %}
   {% set gold = lineage_audit._relation_as_built(source) %}
   {% set target_relation = lineage_audit._relation_text(gold) %}
@@ -80,7 +80,8 @@
   {% endfor %}
   {% do return({
     'gold': gold, 'target_relation': target_relation, 'target_table': rows[0][2], 'layouts': layouts | sort(attribute='hash') | list,
-    'keeps_refused': lineage_audit._find_column(gold_columns, '_lineage_failed_rules') is not none
+    'keeps_refused': lineage_audit._find_column(gold_columns, '_lineage_failed_rules') is not none, 'gold_columns': gold_columns,
+    'reader': model.name
   }) %}
 {% endmacro %}
 
@@ -90,10 +91,10 @@
   {% if column.mark == 'hash' and column.source_field %}
     {% do return({
       'name': column.name, 'quoted': '_lineage_source_values.' ~ lineage_audit.quote_name(column.source_field), 'type': lineage_audit.store_type('text'),
-      'mark': 'none', 'is_key': column.is_key
+      'mark': 'none', 'is_key': column.is_key, 'sensitivity': column.mark
     }) %}
   {% endif %}
-  {% do return({'name': column.name, 'quoted': lineage_audit.quote_name(column.name), 'type': column.type, 'mark': column.mark, 'is_key': column.is_key}) %}
+  {% do return({'name': column.name, 'quoted': lineage_audit.quote_name(column.name), 'type': column.type, 'mark': column.mark, 'is_key': column.is_key, 'sensitivity': column.mark}) %}
 {% endmacro %}
 
 {#- A CTE that follows _committed_ctes: the runs whose rows gold holds, each with the place of its layout, 0 where this SQL
@@ -135,7 +136,7 @@ gold_runs as (
 {% endmacro %}
 
 {% macro _raise_out_of_date(written) %}
-  {% set text = 'lineage_audit: since this view was built, ' ~ written.target_relation ~ ' was written from another config; build the view again: dbt run --select ' ~ model.name ~ '. The run: ' %}
+  {% set text = 'lineage_audit: since this view was built, ' ~ written.target_relation ~ ' was written from another config; build the view again: dbt run --select ' ~ written.reader ~ '. The run: ' %}
   {% do return(lineage_audit.raise_in_sql(lineage_audit.text_literal(text) ~ ' || run_id')) %}
 {% endmacro %}
 

@@ -47,8 +47,8 @@ committed as (
 )
 {%- endmacro %}
 
-{#- A CTE: the mapping rows as they were under each hash. -#}
-{% macro _mapping_cte() %}
+{#- A CTE: the mapping rows as they were under each hash; more: further columns of config_version. -#}
+{% macro _mapping_cte(more=[]) %}
 mapping as (
   select
     config_hash,
@@ -61,6 +61,9 @@ mapping as (
     source_positions,
     transform_expr,
     business_rule_id
+{%- for column in more %},
+    {{ column }}
+{%- endfor %}
   from (
     select
       *,
@@ -164,8 +167,8 @@ open_records as (
 )
 {%- endmacro %}
 
-{#- What follows _open_record_ctes: each open record with its reasons and their messages. -#}
-{% macro _quarantine_select() %}
+{#- A CTE: the messages of the rules under each hash. -#}
+{% macro _messages_cte() %}
 messages as (
   select
     config_hash,
@@ -180,6 +183,11 @@ messages as (
   ) as rules
   group by config_hash
 )
+{%- endmacro %}
+
+{#- What follows _open_record_ctes: each open record with its reasons and their messages. -#}
+{% macro _quarantine_select() %}
+{{ lineage_audit._messages_cte() | trim }}
 select
   open_records.run_id,
   open_records.endpoint_name,

@@ -3,9 +3,7 @@
   {% if not execute %}
     {% do return('') %}
   {% endif %}
-  {% if output not in ['text', 'json'] %}
-    {% do exceptions.raise_compiler_error("lineage_audit: output '" ~ output ~ "' is unknown. Write text or json.") %}
-  {% endif %}
+  {% do lineage_audit._check_output(output) %}
   {% set relations = lineage_audit._config_relations() %}
   {% set unseeded = lineage_audit._missing_relations(relations) %}
   {% if unseeded %}

@@ -91,21 +91,25 @@
   {% do return('transform(' ~ positions ~ ', position -> get(' ~ list ~ ', position - 1))') %}
 {% endmacro %}
 
-{#- NULL where the list is empty. -#}
+{#- The item at a place, counted from 1; NULL where the list is shorter. -#}
+{% macro item_at(list, position) %}
+  {% do return(adapter.dispatch('item_at', 'lineage_audit')(list, position)) %}
+{% endmacro %}
+
+{% macro default__item_at(list, position) %}
+  {% do return(lineage_audit._unsupported('item_at')) %}
+{% endmacro %}
+
+{% macro duckdb__item_at(list, position) %}
+  {% do return(list ~ '[' ~ position ~ ']') %}
+{% endmacro %}
+
+{% macro spark__item_at(list, position) %}
+  {% do return('get(' ~ list ~ ', ' ~ (position - 1) ~ ')') %}
+{% endmacro %}
+
 {% macro first_item(list) %}
-  {% do return(adapter.dispatch('first_item', 'lineage_audit')(list)) %}
-{% endmacro %}
-
-{% macro default__first_item(list) %}
-  {% do return(lineage_audit._unsupported('first_item')) %}
-{% endmacro %}
-
-{% macro duckdb__first_item(list) %}
-  {% do return(list ~ '[1]') %}
-{% endmacro %}
-
-{% macro spark__first_item(list) %}
-  {% do return('get(' ~ list ~ ', 0)') %}
+  {% do return(lineage_audit.item_at(list, 1)) %}
 {% endmacro %}
 
 {#- The from-clause that turns each list of a relation into rows: alias.item. -#}

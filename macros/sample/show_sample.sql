@@ -130,49 +130,6 @@
 {% endmacro %}
 
 
-{#- Prints rows as a table with aligned columns, under a heading. A column without any value is left out. -#}
 {% macro _print_table(heading, header, rows) %}
-  {% set texts = [] %}
-  {% for row in rows %}
-    {% set cells = [] %}
-    {% for value in row %}
-      {% do cells.append('' if value is none else (value | string).replace('\n', '\\n')) %}
-    {% endfor %}
-    {% do texts.append(cells) %}
-  {% endfor %}
-
-  {% set places = [] %}
-  {% set widths = [] %}
-  {% for name in header %}
-    {% set place = loop.index0 %}
-    {% set lengths = [name | length] %}
-    {% set filled = [] %}
-    {% for cells in texts %}
-      {% do lengths.append(cells[place] | length) %}
-      {% if cells[place] %}
-        {% do filled.append(true) %}
-      {% endif %}
-    {% endfor %}
-    {% do widths.append(lengths | max) %}
-    {% if filled %}
-      {% do places.append(place) %}
-    {% endif %}
-  {% endfor %}
-
-  {% do print('\n' ~ heading) %}
-  {% if not rows %}
-    {% do print('  (none)') %}
-  {% else %}
-    {% set rule = [] %}
-    {% for name in header %}
-      {% do rule.append('-' * widths[loop.index0]) %}
-    {% endfor %}
-    {% for cells in [header, rule] + texts %}
-      {% set padded = [] %}
-      {% for place in places %}
-        {% do padded.append(cells[place] ~ ' ' * (widths[place] - cells[place] | length)) %}
-      {% endfor %}
-      {% do print(('  ' ~ padded | join('  ')).rstrip()) %}
-    {% endfor %}
-  {% endif %}
+  {% do print('\n' ~ heading ~ '\n' ~ lineage_audit._table_text(header, rows)) %}
 {% endmacro %}

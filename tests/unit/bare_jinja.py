@@ -121,6 +121,12 @@ class Macros:
         def raise_compiler_error(message: str):
             raise CompilationError(message)
 
+        def fromjson(text: str, default: Any = None):
+            try:
+                return json.loads(text)
+            except ValueError:
+                return default
+
         views = {"model.lineage_audit.ingestion_run": SimpleNamespace(database="db", schema="dev_audit")}
         return {
             "lineage_audit": self,
@@ -138,6 +144,6 @@ class Macros:
             "project_name": "shop",
             "invocation_id": INVOCATION_ID,
             "tojson": json.dumps,
-            "fromjson": json.loads,
+            "fromjson": fromjson,
             "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
         }  # fmt: skip
