@@ -1,0 +1,189 @@
+{% test lineage_replays(model, run_id=none, sample_rows=none) -%}
+{{ lineage_audit._lineage_replays_test(model, run_id, sample_rows) }}
+{%- endtest %}
+
+{% macro _lineage_replays_test(rows, run_id, sample_rows) %}
+  {% if not execute %}
+    {% do return('select 1 as parsed_only') %}
+  {% endif %}
+  {% set tested = lineage_audit._tested_model(rows) %}
+  {% set waits = lineage_audit._not_testable_yet(tested, {
+    tested.name: tested.built, 'the audit store': lineage_audit._store('record_lineage')
+  }) %}
+  {% if waits %}
+    {% do return(waits) %}
+  {% endif %}
+  {% set written = lineage_audit._gold_as_written(tested.built) %}
+  {% set branches = lineage_audit._replay_branches(written, run_id) if written is not none else [] %}
+  {% if not branches and lineage_audit._is_testing() %}
+    {% do exceptions.raise_compiler_error(
+      'lineage_audit: test lineage_replays of ' ~ tested.name ~ ' finds no successful run' ~ (" '" ~ run_id ~ "'" if run_id else '') ~ ' whose rows ' ~ tested.target_relation
+      ~ ' can hold. Build the model, or leave run_id out.'
+    ) %}
+  {% endif %}
+  {% if lineage_audit._is_testing() %}
+    {% do lineage_audit._log_unproved(tested, branches) %}
+  {% endif %}
+  {% do return(lineage_audit._lineage_replays_sql(tested, branches, sample_rows)) %}
+{% endmacro %}
+
+{#- One branch for each config, layout and capture of the runs whose rows gold may hold: {config_hash, capture, layout, columns:
+    those to be recomputed, unproved: [{name, reason}], source_positions}. -#}
+{% macro _replay_branches(written, run_id=none) %}
+  {% set events = lineage_audit._store('run_event') %}
+  {% set of_gold = "event_type = 'SUCCESS' and target_relation = " ~ lineage_audit.text_literal(written.target_relation) %}
+  {% set runs = lineage_audit._json_rows(
+    "select distinct\n  config_hash,\n  coalesce(capture, 'exploded') as capture,\n  md5(source_fields || target_columns) as layout\nfrom " ~ events ~ '\nwhere ' ~ of_gold
+    ~ '\n  and event_ts >= (select max(event_ts) from ' ~ events ~ ' where ' ~ of_gold ~ ' and whole_table)'
+    ~ ('\n  and run_id = ' ~ lineage_audit.text_literal(run_id) if run_id is not none else '')
+  ) %}
+  {% set pinned = {} %}
+  {% if runs %}
+    {% for row in lineage_audit._json_rows(
+      'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity\nfrom '
+      ~ lineage_audit._store('config_version') ~ "\nwhere kind = 'mapping' and config_hash in " ~ lineage_audit._in_list(runs | map(attribute='config_hash') | unique | list)
+    ) | sort(attribute='column_position') %}
+      {% do pinned.setdefault(row.config_hash, []).append(row) %}
+    {% endfor %}
+  {% endif %}
+  {% set branches = [] %}
+  {% for run in runs | sort(attribute='layout') | sort(attribute='capture') | sort(attribute='config_hash') %}
+    {% set layout = written.layouts | selectattr('hash', 'equalto', run.layout) | first %}
+    {% set columns = [] %}
+    {% set unproved = [] %}
+    {% for row in pinned.get(run.config_hash, []) %}
+      {% set column = lineage_audit._pinned_column(row, written.gold_columns) %}
+      {% set in_gold = lineage_audit._find_column(layout.columns, row.target_column) %}
+      {% if column.unprovable is not none or not in_gold %}
+        {% do unproved.append({'name': row.target_column, 'reason': column.unprovable or 'column_not_in_gold'}) %}
+      {% else %}
+        {% do columns.append(dict(column, in_gold=in_gold, source_positions=row.source_positions)) %}
+      {% endif %}
+    {% endfor %}
+    {% do branches.append(dict(run, target_relation=written.target_relation, layout=layout, columns=columns, unproved=unproved, keeps_refused=written.keeps_refused)) %}
+  {% endfor %}
+  {% do return(branches) %}
+{% endmacro %}
+
+{#- What no recomputation can prove is told, with the rows that it stands in. -#}
+{% macro _log_unproved(tested, branches) %}
+  {% set selects = [] %}
+  {% for branch in branches if branch.unproved %}
+    {% do selects.append('select\n  ' ~ loop.index0 ~ ' as place,\n  count(*) as row_count\nfrom ' ~ tested.rows ~ '\nwhere ' ~ lineage_audit._rows_of_branch(tested, branch)) %}
+  {% endfor %}
+  {% set told = {} %}
+  {% if selects %}
+    {% set unproved = branches | selectattr('unproved') | list %}
+    {% for row in lineage_audit._json_rows(selects | join('\nunion all\n')) %}
+      {% for column in unproved[row.place].unproved %}
+        {% set key = column.name ~ ': ' ~ lineage_audit._unprovable_sentences()[column.reason] %}
+        {% do told.update({key: told.get(key, 0) + row.row_count}) %}
+      {% endfor %}
+    {% endfor %}
+  {% endif %}
+  {% for sentence, row_count in told.items() %}
+    {% if row_count > 0 %}
+      {% do log('lineage_replays of ' ~ tested.name ~ ': ' ~ lineage_audit._counted(row_count, 'cell') ~ ' can not be proved, ' ~ sentence ~ '.', info=true) %}
+    {% endif %}
+  {% endfor %}
+{% endmacro %}
+
+{#- The rows of gold that runs of one branch wrote. -#}
+{% macro _rows_of_branch(tested, branch) %}
+  {% set predicate = '_lineage_invocation_id in (select invocation_id from ' ~ lineage_audit._store('run_event') ~ " where event_type = 'SUCCESS' and target_relation = "
+    ~ lineage_audit.text_literal(tested.target_relation) ~ ' and config_hash = ' ~ lineage_audit.text_literal(branch.config_hash)
+    ~ " and coalesce(capture, 'exploded') = " ~ lineage_audit.text_literal(branch.capture) ~ " and md5(source_fields || target_columns) = '" ~ branch.layout.hash ~ "')" %}
+  {% do return(predicate ~ (' and ' ~ lineage_audit._is_accepted() if branch.keeps_refused else '')) %}
+{% endmacro %}
+
+{#- Every logged cell of rows that gold holds, recomputed, where gold holds another value. Rows that share a key within a run
+    have lineage that share it too: there a cell has to find its value in any of them. -#}
+{% macro _lineage_replays_sql(tested, branches, sample_rows=none) %}
+  {% set text = lineage_audit.store_type('text') %}
+  {% set selects = [] %}
+  {% for branch in branches if branch.columns %}
+    {% do selects.append(lineage_audit._cells_that_differ(tested, branch, sample_rows)) %}
+  {% endfor %}
+  {% if not selects %}
+    {% do return(
+      '-- nothing that could be recomputed\nselect\n  cast(null as ' ~ text ~ ') as target_pk,\n  cast(null as ' ~ text ~ ') as target_column,\n  cast(null as ' ~ text
+      ~ ') as reason,\n  cast(null as ' ~ text ~ ') as gold_value,\n  cast(null as ' ~ text ~ ') as replayed_value,\n  cast(null as ' ~ text ~ ') as run_id\nwhere 1 = 0'
+    ) %}
+  {% endif %}
+  {% do return(selects | join('\nunion all\n')) %}
+{% endmacro %}
+
+{% macro _cells_that_differ(tested, branch, sample_rows) %}
+{%- set names = [] -%}
+{%- set gold_values = [] -%}
+{%- for column in branch.columns -%}
+  {%- do names.append('when ' ~ column.position ~ ' then ' ~ lineage_audit.text_literal(column.name)) -%}
+  {%- do gold_values.append('when ' ~ column.position ~ ' then gold.value_' ~ column.position) -%}
+{%- endfor -%}
+{%- set sampled = tested.rows if sample_rows is none else '(select * from ' ~ tested.rows ~ ' limit ' ~ (sample_rows | int) ~ ') as sampled' -%}
+select
+  replayed._lineage_target_pk as target_pk,
+  case replayed.column_position {{ names | join(' ') }} end as target_column,
+  case when replayed.is_unreadable then 'unreadable_value' else 'other_value' end as reason,
+  replayed._lineage_gold_value as gold_value,
+  replayed.replayed_value,
+  replayed._lineage_run_id as run_id
+from (
+  {{ lineage_audit._replayed_cells(
+    lineage_audit._cells_of_branch(branch, lineage_audit._gold_texts(tested, branch, sampled), 'case mapping.column_position ' ~ gold_values | join(' ') ~ ' end'),
+    ['_lineage_run_id', '_lineage_invocation_id', '_lineage_target_pk', '_lineage_gold_value'], branch.columns
+  ) }}
+) as replayed
+left join {{ lineage_audit._gold_texts(tested, branch, tested.built) }} as gold
+  on replayed._lineage_invocation_id = gold.invocation_id
+  and replayed._lineage_target_pk = gold.target_pk
+  and not replayed.is_unreadable
+  and replayed.replayed_value is not distinct from case replayed.column_position {{ gold_values | join(' ') }} end
+where (replayed.is_unreadable or replayed._lineage_gold_value is distinct from replayed.replayed_value)
+  and gold.invocation_id is null
+{%- endmacro %}
+
+{#- Gold's rows of a branch with their values as texts. -#}
+{% macro _gold_texts(tested, branch, rows) %}
+  {% set items = ['_lineage_run_id as run_id', '_lineage_invocation_id as invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as target_pk'] %}
+  {% if branch.capture == 'in_row' %}
+    {% set texts = [] %}
+    {% for field in branch.layout.fields %}
+      {% do texts.append(lineage_audit._source_text(field)) %}
+    {% endfor %}
+    {% do items.append(lineage_audit.list_of(texts) ~ ' as source_values') %}
+  {% endif %}
+  {% for column in branch.columns %}
+    {% do items.append(lineage_audit._mapped_text(column.in_gold) ~ ' as value_' ~ column.position) %}
+  {% endfor %}
+  {% do return('(\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from ' ~ rows ~ '\n    where ' ~ lineage_audit._rows_of_branch(tested, branch) ~ '\n  )') %}
+{% endmacro %}
+
+{#- The logged cells of a branch beside gold's value, such as _replayed_cells takes them. -#}
+{% macro _cells_of_branch(branch, gold, gold_value) %}
+  {% set items = ['gold.run_id as _lineage_run_id', 'gold.invocation_id as _lineage_invocation_id', 'gold.target_pk as _lineage_target_pk', gold_value ~ ' as _lineage_gold_value',
+    'mapping.column_position as _lineage_position'] %}
+  {% set attempts = ' inner join ' ~ lineage_audit._store('run_event') ~ " as events on gold.invocation_id = events.invocation_id and events.event_type = 'SUCCESS' and events.target_relation = " ~
+    lineage_audit.text_literal(branch.target_relation) %}
+  {% if branch.capture == 'exploded' %}
+    {% do return(
+      '(\n      select\n        ' ~ (items + ['mapping.source_values as _lineage_values']) | join(',\n        ') ~ '\n      from ' ~ gold ~ ' as gold' ~ attempts
+      ~ '\n      inner join ' ~ lineage_audit._store('cell_lineage') ~ ' as mapping\n        on events.attempt_id = mapping.attempt_id\n        and gold.target_pk = mapping.target_pk'
+      ~ '\n      where mapping.column_position in (' ~ branch.columns | map(attribute='position') | join(', ') ~ ')\n    ) as cells'
+    ) %}
+  {% endif %}
+  {% set mapping = [] %}
+  {% for column in branch.columns %}
+    {% do mapping.append('select ' ~ column.position ~ ' as column_position, cast(' ~ lineage_audit.list_of(column.source_positions) ~ ' as ' ~ lineage_audit.store_type('positions') ~ ') as source_positions') %}
+  {% endfor %}
+  {% set records = 'gold' %}
+  {% set from = gold ~ ' as gold' %}
+  {% if branch.capture == 'compact' %}
+    {% set records = 'records' %}
+    {% set from = from ~ attempts ~ '\n      inner join ' ~ lineage_audit._store('record_lineage') ~ ' as records\n        on events.attempt_id = records.attempt_id\n        and gold.target_pk = records.target_pk' %}
+  {% endif %}
+  {% do return(
+    '(\n      select\n        ' ~ (items + [lineage_audit.items_at(records ~ '.source_values', 'mapping.source_positions') ~ ' as _lineage_values']) | join(',\n        ')
+    ~ '\n      from ' ~ from ~ '\n      cross join (\n        ' ~ mapping | join('\n        union all\n        ') ~ '\n      ) as mapping\n    ) as cells'
+  ) %}
+{% endmacro %}
