@@ -126,25 +126,32 @@ class State:
     @classmethod
     def of(cls, project) -> State:
         audit, targets = f"{project.schema}_audit", STRATEGIES[project.engine]
-        gold, lineage, counts = {}, {}, {}
+        gold: dict[str, list] = {}
+        lineage: dict[str, list] = {name: [] for name in targets}
+        held: dict[str, set] = {}
         open_records: dict[str, dict] = {name: {} for name in targets}
         closed: dict[str, dict] = {name: {} for name in targets}
         for name in targets:
             rows = project.query(f"select * from {project.schema}.{name}")
             gold[name] = sorted((row["id"], row["amount"]) for row in rows if not row.get("_lineage_failed_rules"))
-            (last,) = project.query(
-                f"select * from {audit}.ingestion_run where target_table = '{name}' and run_start_ts = "
-                f"(select max(run_start_ts) from {audit}.ingestion_run where target_table = '{name}')"
+            held[name] = {(row["id"], row["_lineage_run_id"]) for row in rows}
+        # Of all targets at once: a query of a view takes its time on Spark.
+        runs = project.query(f"select * from {audit}.ingestion_run order by run_start_ts")
+        counts = {
+            row["target_table"]: tuple(
+                row[f"{kind}_record_count"] for kind in ("input", "filtered", "rejected", "output")
             )
-            counts[name] = tuple(last[f"{kind}_record_count"] for kind in ("input", "filtered", "rejected", "output"))
-            in_row = "in_row" in MODES.get(name, "")
-            shown_by = f"{project.schema}.lineage_of_{name}" if in_row else f"{audit}.column_lineage"
-            current = project.query(
-                f"select target_pk from {shown_by} as lineage "
-                f"where target_table = '{name}' and target_column = 'amount' and exists (select 1 from "
-                f"{project.schema}.{name} as gold where gold.id = target_pk and gold._lineage_run_id = lineage.run_id)"
+            for row in runs
+        }
+        shown = [f"{audit}.column_lineage"]
+        shown += [f"{project.schema}.lineage_of_{name}" for name in targets if "in_row" in MODES.get(name, "")]
+        for view in shown:
+            cells = (
+                f"select target_table, target_pk, run_id from {view} where target_column = 'amount' order by target_pk"
             )
-            lineage[name] = sorted(row["target_pk"] for row in current)
+            for row in project.query(cells):
+                if (row["target_pk"], row["run_id"]) in held[row["target_table"]]:
+                    lineage[row["target_table"]].append(row["target_pk"])
         open_rows = project.query(f"select * from {audit}.quarantine")
         for row in open_rows + project.query(f"select * from {project.schema}.refused_rows"):
             key = row["target_pk"] or "no key"
