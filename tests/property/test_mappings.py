@@ -27,7 +27,7 @@ from oracle import Outcome, cell, shown, work_out
 from shapes import TEXT, Case, Node
 
 # Cases per test run, and models per dbt command.
-SIZES = {"duckdb": (1000, 125), "spark": (20, 20)}
+SIZES = {"duckdb": (1000, 125), "spark": (12, 12)}
 # What has to happen now and then in so many cases.
 EVENTS = (
     "output", "rejected", "filtered", "default", "WARN", "ERROR", "null key", "not null", "several reasons",
