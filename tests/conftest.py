@@ -406,6 +406,9 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     ) -> Project:
         workspace = tmp_path_factory.mktemp(f"{name}_{engine}_")
         spark = request.getfixturevalue("spark_session") if engine == "spark" else None
+        if spark:
+            # Delta keeps a snapshot, with its plan, of each of its last 10,000 tables for an hour: they would fill the heap.
+            spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
         schema = f"{name}_{next(numbers)}"
         project = Project(workspace / "project", workspace, engine, schema, profile=name, spark=spark)
         project.write("dbt_project.yml", _merged(_project_file(name), config or {}))
