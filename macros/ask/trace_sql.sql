@@ -195,10 +195,6 @@
 {% endmacro %}
 
 {% macro _traced_gold_items(written, layout) %}
-  {% set source_values = [] %}
-  {% for field in layout.fields %}
-    {% do source_values.append(lineage_audit._source_text(field)) %}
-  {% endfor %}
   {% set gold_values = [] %}
   {% for name in lineage_audit._gold_names(written) %}
     {% set column = lineage_audit._find_column(layout.columns, name) %}
@@ -206,7 +202,7 @@
   {% endfor %}
   {% do return([
     '_lineage_invocation_id as invocation_id',
-    lineage_audit.list_of(source_values, '    ') ~ ' as source_values',
+    lineage_audit.list_of(lineage_audit._source_texts(layout.fields), '    ') ~ ' as source_values',
     lineage_audit.list_of(gold_values, '    ') ~ ' as gold_values',
     '_lineage_warnings as warnings'
   ]) %}

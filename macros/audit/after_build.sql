@@ -148,13 +148,9 @@
   {% if not plan or plan.capture == 'in_row' %}
     {% do return('') %}
   {% elif plan.capture == 'compact' %}
-    {% set texts = [] %}
-    {% for field in plan.fields %}
-      {% do texts.append(lineage_audit._source_text(field)) %}
-    {% endfor %}
     {% set taken = lineage_audit._taken_by_this_run(plan) %}
     {% do return(lineage_audit._insert_select('record_lineage', {
-      'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': lineage_audit._target_pk(plan), 'source_values': lineage_audit.list_of(texts, '  ')
+      'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': lineage_audit._target_pk(plan), 'source_values': lineage_audit.list_of(lineage_audit._source_texts(plan.fields), '  ')
     }, 'from ' ~ plan.gold ~ ('\n' ~ lineage_audit._where(taken, '') if taken else ''))) %}
   {% endif %}
   {% do return(lineage_audit.exploded_insert(plan)) %}
@@ -222,6 +218,14 @@
 {#- A source value as text, as the row carries it: in a column of its own, or in the struct. -#}
 {% macro _source_text(field) %}
   {% do return(lineage_audit.text_of_value(field.verbatim or '_lineage_source_values.' ~ lineage_audit.quote_name(field.name), field.field_type)) %}
+{% endmacro %}
+
+{% macro _source_texts(fields) %}
+  {% set texts = [] %}
+  {% for field in fields %}
+    {% do texts.append(lineage_audit._source_text(field)) %}
+  {% endfor %}
+  {% do return(texts) %}
 {% endmacro %}
 
 {% macro _in_list(values) %}

@@ -52,12 +52,13 @@
   }) %}
 {% endmacro %}
 
-{#- The config tables as built, read whole also under --empty and --sample: {name: relation}. -#}
+{#- The config tables as built, read whole also under --empty and --sample: {name: relation}. While dbt parses, it learns
+    here what the caller depends on. -#}
 {% macro _config_relations() %}
   {% set relations = {} %}
   {% for name, relation in {
     'api_endpoints': ref('api_endpoints'), 'field_mapping': ref('field_mapping'), 'business_rules': ref('business_rules')
-  }.items() %}
+  }.items() if execute %}
     {% if lineage_audit._is_fixture(relation) %}
       {% do relations.update({name: lineage_audit._config_relation_behind_fixture(name)}) %}
     {% else %}

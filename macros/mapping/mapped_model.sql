@@ -4,7 +4,7 @@
     'endpoint_name': endpoint_name, 'target_table': target_table or lineage_audit._model_name(),
     'watermark': watermark, 'lateness': lateness, 'latest_by': latest_by, 'capture': capture or lineage_audit.settings().capture, 'rejected': rejected
   }) %}
-  {% set config_relations = lineage_audit._config_relations() if execute else [ref('api_endpoints'), ref('field_mapping'), ref('business_rules')] %}
+  {% set config_relations = lineage_audit._config_relations() %}
   {% if not execute %}
     {% do return('select 1 as parsed_only') %}
   {% endif %}

@@ -18,14 +18,10 @@
 {% endmacro %}
 
 {% macro _record_items(written, layout) %}
-  {% set texts = [] %}
-  {% for field in layout.fields %}
-    {% do texts.append(lineage_audit._source_text(field)) %}
-  {% endfor %}
   {% do return([
     '_lineage_run_id as run_id',
     '_lineage_invocation_id as invocation_id',
     lineage_audit._target_pk(layout) ~ ' as target_pk',
-    lineage_audit.list_of(texts, '    ') ~ ' as source_values'
+    lineage_audit.list_of(lineage_audit._source_texts(layout.fields), '    ') ~ ' as source_values'
   ]) %}
 {% endmacro %}

@@ -3,15 +3,9 @@
 {%- endtest %}
 
 {% macro _lineage_complete_test(rows) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
-  {% set tested = lineage_audit._tested_model(rows) %}
-  {% set waits = lineage_audit._not_testable_yet(tested, {
-    tested.name: tested.built, 'the audit store': lineage_audit._store('record_lineage')
-  }) %}
-  {% if waits %}
-    {% do return(waits) %}
+  {% set tested = lineage_audit._tested_when_built(rows, {'the audit store': lineage_audit._store('record_lineage')}) %}
+  {% if tested is string %}
+    {% do return(tested) %}
   {% endif %}
   {% set last = lineage_audit._last_config_of_tested(tested) %}
   {% do return(lineage_audit._lineage_complete_sql(tested, lineage_audit._target_pk({'columns': last.key}) if last.key else none, last.attempt)) %}

@@ -3,15 +3,9 @@
 {%- endtest %}
 
 {% macro _lineage_replays_test(rows, run_id, sample_rows) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
-  {% set tested = lineage_audit._tested_model(rows) %}
-  {% set waits = lineage_audit._not_testable_yet(tested, {
-    tested.name: tested.built, 'the audit store': lineage_audit._store('record_lineage')
-  }) %}
-  {% if waits %}
-    {% do return(waits) %}
+  {% set tested = lineage_audit._tested_when_built(rows, {'the audit store': lineage_audit._store('record_lineage')}) %}
+  {% if tested is string %}
+    {% do return(tested) %}
   {% endif %}
   {% set written = lineage_audit._gold_as_written(tested.built) %}
   {% set branches = lineage_audit._replay_branches(written, run_id) if written is not none else [] %}
@@ -147,11 +141,7 @@ where (replayed.is_unreadable or replayed._lineage_gold_value is distinct from r
 {% macro _gold_texts(tested, branch, rows) %}
   {% set items = ['_lineage_run_id as run_id', '_lineage_invocation_id as invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as target_pk'] %}
   {% if branch.capture == 'in_row' %}
-    {% set texts = [] %}
-    {% for field in branch.layout.fields %}
-      {% do texts.append(lineage_audit._source_text(field)) %}
-    {% endfor %}
-    {% do items.append(lineage_audit.list_of(texts) ~ ' as source_values') %}
+    {% do items.append(lineage_audit.list_of(lineage_audit._source_texts(branch.layout.fields)) ~ ' as source_values') %}
   {% endif %}
   {% for column in branch.columns %}
     {% do items.append(lineage_audit._mapped_text(column.in_gold) ~ ' as value_' ~ column.position) %}

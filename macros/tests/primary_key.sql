@@ -3,16 +3,10 @@
 {%- endtest %}
 
 {% macro _primary_key_test(rows) %}
-  {% set relations = lineage_audit._config_relations() if execute else [ref('api_endpoints'), ref('field_mapping'), ref('business_rules')] %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
-  {% set tested = lineage_audit._tested_model(rows) %}
-  {% set needed = dict(relations) %}
-  {% do needed.update({tested.name: tested.built}) %}
-  {% set waits = lineage_audit._not_testable_yet(tested, needed) %}
-  {% if waits %}
-    {% do return(waits) %}
+  {% set relations = lineage_audit._config_relations() %}
+  {% set tested = lineage_audit._tested_when_built(rows, relations) %}
+  {% if tested is string %}
+    {% do return(tested) %}
   {% endif %}
   {% do return(lineage_audit._primary_key_sql(lineage_audit._accepted_of_tested(tested), lineage_audit._key_of_tested(tested, lineage_audit._config_tables(relations)))) %}
 {% endmacro %}

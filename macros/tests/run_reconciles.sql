@@ -3,15 +3,9 @@
 {%- endtest %}
 
 {% macro _run_reconciles_test(rows) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
-  {% set tested = lineage_audit._tested_model(rows) %}
-  {% set waits = lineage_audit._not_testable_yet(tested, {
-    tested.name: tested.built, 'the audit store': lineage_audit._store('record_lineage')
-  }) %}
-  {% if waits %}
-    {% do return(waits) %}
+  {% set tested = lineage_audit._tested_when_built(rows, {'the audit store': lineage_audit._store('record_lineage')}) %}
+  {% if tested is string %}
+    {% do return(tested) %}
   {% endif %}
   {% do return(lineage_audit._run_reconciles_sql(tested, lineage_audit._last_run_of_tested(tested))) %}
 {% endmacro %}
@@ -57,74 +51,15 @@ limit 1
 
 {#- The table is counted whole, whatever rows a `where` of the test leaves: the counts are of the whole run. -#}
 {% macro _run_reconciles_sql(tested, run) -%}
-{%- set count = lineage_audit.store_type('count') -%}
-{%- set accepted = ' where ' ~ lineage_audit._is_accepted() if run and run.rejected == 'keep' else '' -%}
-{%- set rows_of_run = '_lineage_invocation_id = ' ~ lineage_audit.text_literal(run.invocation_id) ~ '\n    and _lineage_run_id = ' ~ lineage_audit.text_literal(run.run_id) if run else '' -%}
 {%- if run is none -%}
 select
   'successful runs of the table' as what,
-  cast(1 as {{ count }}) as expected,
-  cast(0 as {{ count }}) as found,
+  cast(1 as {{ lineage_audit.store_type('count') }}) as expected,
+  cast(0 as {{ lineage_audit.store_type('count') }}) as found,
   cast(null as {{ lineage_audit.store_type('text') }}) as run_id
 {%- else -%}
 with compared as (
-  select
-    'input_record_count = filtered + rejected + output' as what,
-    cast({{ run.input_record_count }} as {{ count }}) as expected,
-    cast({{ run.filtered_record_count }} + {{ run.rejected_record_count }} + {{ run.output_record_count }} as {{ count }}) as found
-  union all
-  select
-    'output_record_count = rows of the run in gold' as what,
-    cast({{ run.output_record_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ tested.built }}
-  where {{ rows_of_run }}
-{%- if accepted %}
-    and {{ lineage_audit._is_accepted() }}
-{%- endif %}
-{%- if run.whole_table %}
-  union all
-  select
-    'output_record_count = all rows in gold, which the run wrote anew' as what,
-    cast({{ run.output_record_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ tested.built }}{{ accepted }}
-{%- endif %}
-  union all
-{%- if accepted %}
-  select
-    'rejected_record_count = refused rows of the run in gold' as what,
-    cast({{ run.rejected_record_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ tested.built }}
-  where {{ rows_of_run }}
-    and {{ lineage_audit._is_refused() }}
-{%- else %}
-  select
-    'rejected_record_count = rows of the run in rejected_record' as what,
-    cast({{ run.rejected_record_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ lineage_audit._store('rejected_record') }}
-  where invocation_id = {{ lineage_audit.text_literal(run.invocation_id) }}
-    and target_relation = {{ lineage_audit.text_literal(tested.target_relation) }}
-{%- endif %}
-{%- if run.capture == 'exploded' %}
-  union all
-  select
-    'output_record_count * mapped columns = rows of the run in cell_lineage' as what,
-    cast({{ run.output_record_count }} * {{ run.column_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ lineage_audit._store('cell_lineage') }}
-  where attempt_id = {{ run.attempt_id | int }}
-{%- elif run.capture == 'compact' %}
-  union all
-  select
-    'output_record_count = rows of the run in record_lineage' as what,
-    cast({{ run.output_record_count }} as {{ count }}) as expected,
-    count(*) as found
-  from {{ lineage_audit._store('record_lineage') }}
-  where attempt_id = {{ run.attempt_id | int }}
-{%- endif %}
+  {{ lineage_audit._compared_counts(tested, run) | join('\n  union all\n  ') }}
 )
 select
   what,
@@ -135,3 +70,47 @@ from compared
 where expected <> found or expected is null or found is null
 {%- endif -%}
 {%- endmacro %}
+
+{#- A select for each count of the run that a table can bear out. -#}
+{% macro _compared_counts(tested, run) %}
+  {% set gold = tested.built %}
+  {% set keeps = run.rejected == 'keep' %}
+  {% set accepted = [lineage_audit._is_accepted()] if keeps else [] %}
+  {% set of_run = ['_lineage_invocation_id = ' ~ lineage_audit.text_literal(run.invocation_id), '_lineage_run_id = ' ~ lineage_audit.text_literal(run.run_id)] %}
+  {% set of_attempt = ['attempt_id = ' ~ (run.attempt_id | int)] %}
+  {% set sum = run.filtered_record_count ~ ' + ' ~ run.rejected_record_count ~ ' + ' ~ run.output_record_count %}
+  {% set selects = [
+    lineage_audit._compared_count('input_record_count = filtered + rejected + output', run.input_record_count, 'cast(' ~ sum ~ ' as ' ~ lineage_audit.store_type('count') ~ ')'),
+    lineage_audit._compared_count('output_record_count = rows of the run in gold', run.output_record_count, 'count(*)', gold, of_run + accepted)
+  ] %}
+  {% if run.whole_table %}
+    {% do selects.append(lineage_audit._compared_count('output_record_count = all rows in gold, which the run wrote anew', run.output_record_count, 'count(*)', gold, accepted)) %}
+  {% endif %}
+  {% if keeps %}
+    {% do selects.append(lineage_audit._compared_count(
+      'rejected_record_count = refused rows of the run in gold', run.rejected_record_count, 'count(*)', gold, of_run + [lineage_audit._is_refused()]
+    )) %}
+  {% else %}
+    {% do selects.append(lineage_audit._compared_count(
+      'rejected_record_count = rows of the run in rejected_record', run.rejected_record_count, 'count(*)', lineage_audit._store('rejected_record'),
+      ['invocation_id = ' ~ lineage_audit.text_literal(run.invocation_id), 'target_relation = ' ~ lineage_audit.text_literal(tested.target_relation)]
+    )) %}
+  {% endif %}
+  {% if run.capture == 'exploded' %}
+    {% do selects.append(lineage_audit._compared_count(
+      'output_record_count * mapped columns = rows of the run in cell_lineage', run.output_record_count ~ ' * ' ~ run.column_count, 'count(*)', lineage_audit._store('cell_lineage'), of_attempt
+    )) %}
+  {% elif run.capture == 'compact' %}
+    {% do selects.append(lineage_audit._compared_count(
+      'output_record_count = rows of the run in record_lineage', run.output_record_count, 'count(*)', lineage_audit._store('record_lineage'), of_attempt
+    )) %}
+  {% endif %}
+  {% do return(selects) %}
+{% endmacro %}
+
+{% macro _compared_count(what, expected, found, relation=none, predicates=[]) %}
+  {% set from_sql = '\n  from ' ~ relation ~ ('\n' ~ lineage_audit._where(predicates, '  ') if predicates else '') if relation else '' %}
+  {% do return(
+    'select\n    ' ~ lineage_audit.text_literal(what) ~ ' as what,\n    cast(' ~ expected ~ ' as ' ~ lineage_audit.store_type('count') ~ ') as expected,\n    ' ~ found ~ ' as found' ~ from_sql
+  ) %}
+{% endmacro %}

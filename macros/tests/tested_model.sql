@@ -17,6 +17,17 @@
   }) %}
 {% endmacro %}
 
+{#- _tested_model, where it and all that the test needs besides are built; else the SQL of a test that waits for them. -#}
+{% macro _tested_when_built(rows, needed) %}
+  {% if not execute %}
+    {% do return('select 1 as parsed_only') %}
+  {% endif %}
+  {% set tested = lineage_audit._tested_model(rows) %}
+  {% set all_needed = dict(needed) %}
+  {% do all_needed.update({tested.name: tested.built}) %}
+  {% do return(lineage_audit._not_testable_yet(tested, all_needed) or tested) %}
+{% endmacro %}
+
 {#- The SQL of a test that can't be compiled yet, since a table that it asks is not there; an error where the test is to
     run; none where nothing is missing. needed: {name: relation}. -#}
 {% macro _not_testable_yet(tested, needed) %}
