@@ -5,6 +5,12 @@
   {% endif %}
   {% do lineage_audit._check_output(output) %}
   {% set asked = lineage_audit._runs_to_compare(target_table, from_run_id, to_run_id) %}
+  {% set answer = dict(asked, schema_version=1, differences=lineage_audit._config_differences(asked)) %}
+  {% do print(tojson(answer) if output == 'json' else lineage_audit._config_diff_text(answer)) %}
+{% endmacro %}
+
+{#- The cells of the config that two runs differ in, as the JSON has them. -#}
+{% macro _config_differences(asked) %}
   {% set differences = [] %}
   {% if asked.from_run.config_hash != asked.to_run.config_hash %}
     {% for row in lineage_audit._json_rows(lineage_audit._config_diff_sql(asked.from_run.config_hash, asked.to_run.config_hash))
@@ -14,8 +20,7 @@
       }) %}
     {% endfor %}
   {% endif %}
-  {% set answer = dict(asked, schema_version=1, differences=differences) %}
-  {% do print(tojson(answer) if output == 'json' else lineage_audit._config_diff_text(answer)) %}
+  {% do return(differences) %}
 {% endmacro %}
 
 {#- SQL of what `config_diff` shows: a row per cell of a mapping row or rule that is not the same under both runs. -#}
@@ -23,19 +28,23 @@
   {% if not execute %}
     {% do return('select 1 as parsed_only') %}
   {% endif %}
+  {% set waits = lineage_audit._waits_for_a_run(target_table) %}
+  {% if waits %}
+    {% do return(waits) %}
+  {% endif %}
   {% set asked = lineage_audit._runs_to_compare(target_table, from_run_id, to_run_id) %}
   {% do return(lineage_audit._config_diff_sql(asked.from_run.config_hash, asked.to_run.config_hash)) %}
 {% endmacro %}
 
-{#- {target_table, target_relation, from_run, to_run: {run_id, committed_ts, config_hash}}: the last run, and the last before it
-    that had another config, unless others are named. -#}
-{% macro _runs_to_compare(target_table, from_run_id, to_run_id) %}
+{#- {target_table, target_relation, from_run, to_run: {run_id, committed_ts, config_hash, code_version}}: the last run, and the last
+    before it (other_config: that had another config), unless others are named. -#}
+{% macro _runs_to_compare(target_table, from_run_id, to_run_id, other_config=true) %}
   {% set node = lineage_audit._mapped_node(target_table) %}
   {% set target_relation = lineage_audit._relation_text(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) %}
   {% set runs = [] %}
   {% if load_relation(lineage_audit._store('run_event')) is not none %}
     {% do runs.extend(lineage_audit._json_rows(
-      'select\n  run_id,\n  ' ~ lineage_audit.text_of('max(event_ts)', 'timestamp') ~ ' as committed_ts,\n  config_hash\nfrom ' ~ lineage_audit._store('run_event')
+      'select\n  run_id,\n  ' ~ lineage_audit.text_of('max(event_ts)', 'timestamp') ~ ' as committed_ts,\n  config_hash,\n  max(code_version) as code_version\nfrom ' ~ lineage_audit._store('run_event')
       ~ "\nwhere event_type = 'SUCCESS' and target_relation = " ~ lineage_audit.text_literal(target_relation) ~ '\ngroup by run_id, config_hash'
     ) | sort(attribute='committed_ts', reverse=true)) %}
   {% endif %}
@@ -48,7 +57,7 @@
   {% set from_run = lineage_audit._run_named(runs, from_run_id, target_relation) %}
   {% if not from_run %}
     {% set earlier = [] %}
-    {% for run in runs if run.committed_ts < to_run.committed_ts and run.config_hash != to_run.config_hash %}
+    {% for run in runs if run.committed_ts < to_run.committed_ts and (run.config_hash != to_run.config_hash if other_config else run.run_id != to_run.run_id) %}
       {% do earlier.append(run) %}
     {% endfor %}
     {% set from_run = earlier[0] if earlier else runs | last %}
@@ -66,7 +75,7 @@
   {% if not found %}
     {% do exceptions.raise_compiler_error(
       'lineage_audit: no successful run of ' ~ target_relation ~ " has the run_id '" ~ run_id ~ "'. "
-      ~ lineage_audit._did_you_mean(run_id | string, runs | map(attribute='run_id') | list, 'The last one: ' ~ runs[0].run_id ~ '.')
+      ~ lineage_audit._did_you_mean(run_id | string, runs | map(attribute='run_id') | list, 'There are: ' ~ runs[:5] | map(attribute='run_id') | join(', ') ~ (', …' if runs | length > 5 else '') ~ '.')
     ) %}
   {% endif %}
   {% do return(found[0]) %}

@@ -3,6 +3,10 @@
   {% if not execute %}
     {% do return('select 1 as parsed_only') %}
   {% endif %}
+  {% set waits = lineage_audit._waits_for_a_run(target_table) %}
+  {% if waits %}
+    {% do return(waits) %}
+  {% endif %}
   {% do return(lineage_audit._refused_record_sql(lineage_audit._traced_request(target_table, target_pk, none, as_of, run_id))) %}
 {% endmacro %}
 

@@ -108,6 +108,29 @@
   {% do return('get(' ~ list ~ ', ' ~ (position - 1) ~ ')') %}
 {% endmacro %}
 
+{#- Do two lists of texts differ in an item whose name both have? NULL where a list is. -#}
+{% macro shared_items_differ(names, items, other_names, other_items) %}
+  {% do return(adapter.dispatch('shared_items_differ', 'lineage_audit')(names, items, other_names, other_items)) %}
+{% endmacro %}
+
+{% macro default__shared_items_differ(names, items, other_names, other_items) %}
+  {% do return(lineage_audit._unsupported('shared_items_differ')) %}
+{% endmacro %}
+
+{% macro duckdb__shared_items_differ(names, items, other_names, other_items) %}
+  {% do return(
+    'len(list_filter(' ~ names ~ ', lambda name: list_contains(' ~ other_names ~ ', name) and ' ~ items ~ '[list_position(' ~ names ~ ', name)] is distinct from '
+    ~ other_items ~ '[list_position(' ~ other_names ~ ', name)])) > 0'
+  ) %}
+{% endmacro %}
+
+{% macro spark__shared_items_differ(names, items, other_names, other_items) %}
+  {% do return(
+    'exists(' ~ names ~ ', name -> array_contains(' ~ other_names ~ ', name) and not (get(' ~ items ~ ', cast(array_position(' ~ names ~ ', name) as int) - 1) <=> get('
+    ~ other_items ~ ', cast(array_position(' ~ other_names ~ ', name) as int) - 1)))'
+  ) %}
+{% endmacro %}
+
 {% macro first_item(list) %}
   {% do return(lineage_audit.item_at(list, 1)) %}
 {% endmacro %}
