@@ -9,7 +9,7 @@ import mapped_cases as cases
 import pytest
 
 TYPES = {
-    "id": "string", "line": "int", "amount": "string", "rate": "int", "email": "string", "phone": "string", "day": "int",
+    "id": "string", "line": "int", "amount": "string", "rate": "int", "email": "string", "phone": "string", "day": "int", "fax": "string",
 }  # fmt: skip
 # same, changed, phoned, gone and quiet are accepted first; bad is refused at first, worse later; test is filtered later.
 FIRST = [
@@ -38,6 +38,11 @@ TABLES = ("exploded", "compact", "in_row", "kept", "merged", "edited")
 QUOTED = '["it\'s \\"\\n","1"]'
 
 
+def rows(given: list[tuple]) -> list[tuple]:
+    """Nobody has a fax."""
+    return [(*each, None) for each in given]
+
+
 def pk(name: str) -> str:
     return f'["{name}","1"]'
 
@@ -48,10 +53,24 @@ def mapping(table: str, total: str = "try_cast(amount as int) * rate") -> list[d
         table,
         ("id", "id", {"is_primary_key": True, "column_position": 1}),
         ("line", "line", {"is_primary_key": True, "column_position": 2}),
-        ("amount", "amount", {"data_type": "decimal(9,1)", "column_position": 3}),
+        (
+            "amount",
+            "amount",
+            {
+                "data_type": "decimal(9,1)",
+                "column_position": 3,
+                "api_field_name": "amount",
+                "description": "What it costs.",
+            },
+        ),
         ("total", "amount|rate", {"transform_expr": total, "column_position": 4, "business_rule_id": "ZERO"}),
         ("email", "email", {"sensitivity": "mask", "column_position": 5}),
         ("phone", "phone", {"sensitivity": "hash", "column_position": 6}),
+        (
+            "fax",
+            "fax",
+            {"api_field_name": "fax", "api_json_path": "$.fax", "transform_expr": "lower(fax)", "description": "None."},
+        ),
         source_table="orders",
     )
 
@@ -85,13 +104,13 @@ def project(engine, make_project, hash_key):
         business_rules=[cases.rule("ZERO", "shop", "default", "0")],
         properties=cases.source_properties("orders"),
     )
-    cases.create_source(project, "orders", TYPES, FIRST)
+    cases.create_source(project, "orders", TYPES, rows(FIRST))
     project.unbuilt = project.dbt("compile")
     project.dbt("build", vars={"lineage_audit_run_id": "first", "lineage_audit_code_version": "v1"})
     project.alone = compare(project, check=False, target_table="merged")
-    cases.create_source(project, "orders", TYPES, SECOND)
+    cases.create_source(project, "orders", TYPES, rows(SECOND))
     project.dbt("run", vars={"lineage_audit_run_id": "second", "lineage_audit_code_version": "v1"})
-    cases.insert_into_source(project, "orders", THIRD)
+    cases.insert_into_source(project, "orders", rows(THIRD))
     changed = [row for table in TABLES[:-1] for row in mapping(table)] + mapping(
         "edited", "try_cast(amount as int) * rate + 1"
     )
@@ -101,6 +120,9 @@ def project(engine, make_project, hash_key):
         vars={"lineage_audit_run_id": "third", "lineage_audit_code_version": "v2"},
     )  # fmt: skip
     project.execute(f"update {project.schema}.compact set total = 77 where id in ('same', 'changed')")
+    extra = "column extra int" if engine == "duckdb" else "columns (extra int)"
+    project.execute(f"alter table {project.schema}.merged add {extra}")
+    project.dbt("compile", "--select", "dashboard", "columns_with_thin_lineage")
     return project
 
 
@@ -195,7 +217,7 @@ def test_a_changed_expression_and_code_are_named_and_a_key_twice_is_not_compared
     }
     assert [(each["name"], each["cell"]) for each in answer["config_differences"]] == [("total", "transform_expr")]
     assert [(each["target_column"], each["reason"], each["record_count"]) for each in answer["not_compared"]] == [
-        ("email", "masked_value", 5), *((name, "key_not_unique", 1) for name in ("amount", "email", "id", "line", "phone", "total")),
+        ("email", "masked_value", 5), *((name, "key_not_unique", 1) for name in ("amount", "email", "fax", "id", "line", "phone", "total")),
     ]  # fmt: skip
 
 
@@ -244,12 +266,11 @@ def test_a_person_reads_what_changed_and_why(project):
 def test_the_sql_serves_an_analysis_and_waits_for_the_first_run(project):
     for name in ("dashboard", "config", "refusal", "record"):
         assert "waits for a run of" in project.unbuilt.nodes[name].node.compiled_code
-    project.dbt("compile", "--select", "dashboard")
-    rows = project.query(project.compiled("dashboard"))
-    assert cases.table_of([row for row in rows if row["change"] == "changed"], "target_pk", "from_value", "to_value", "causes") == sorted(
+    found = project.query(project.compiled("dashboard"))
+    assert cases.table_of([row for row in found if row["change"] == "changed"], "target_pk", "from_value", "to_value", "causes") == sorted(
         ((each[0], *each[2:]) for each in cells(compared(project, "exploded"))), key=repr
     )  # fmt: skip
-    assert cases.table_of([row for row in rows if row["change"] != "changed"], "change", "target_pk", "record_count") == [
+    assert cases.table_of([row for row in found if row["change"] != "changed"], "change", "target_pk", "record_count") == [
         ("added", pk("new"), 1), ("gone", pk("gone"), 1), ("not_comparable", None, 4), ("refused", pk("worse"), 1), ("released", pk("bad"), 1),
     ]  # fmt: skip
 
@@ -271,3 +292,19 @@ def test_what_is_not_there_is_told(project, arguments, message):
 
 def test_one_run_alone_can_not_be_compared(project):
     assert "no earlier run of the table succeeded" in project.alone.messages
+
+
+def test_columns_whose_lineage_is_thin_are_found(project):
+    found = project.query(project.compiled("columns_with_thin_lineage"))
+    thin = {(row["target_column"], row["finding"]) for row in found if row["target_relation"].endswith(".merged")}
+    undescribed = ("id", "line", "total", "email", "phone")
+    assert thin == {
+        *((name, "no_api_field") for name in undescribed),
+        *((name, "no_description") for name in undescribed),
+        ("amount", "no_api_path"),
+        ("email", "values_not_readable"),
+        ("phone", "values_not_readable"),
+        ("fax", "computed_without_rule"),
+        ("fax", "always_null"),
+        ("extra", "not_mapped"),
+    }

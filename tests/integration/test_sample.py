@@ -240,7 +240,7 @@ def test_the_sample_has_everything_that_real_payloads_do():
 def built(make_sample, engine):
     """The sample after `dbt build`, which runs its seeds, models, data tests and unit tests.
 
-    What the store holds, and what the demo prints, is taken down at once: a later test adds a run.
+    What the store holds, what the demo prints and what the analyses give is taken down at once: a later test adds a run.
     """
     project = make_sample(engine)
     build = project.dbt("build")
@@ -249,7 +249,11 @@ def built(make_sample, engine):
         for name in ("ingestion_run", "rejected_record", "quarantine", "rule_violation", "column_lineage")
     }
     printed = project.dbt("run-operation", "show_sample", "--quiet").output
-    return SimpleNamespace(project=project, build=build, store=store, printed=printed)
+    # It compiles the analyses too.
+    project.dbt("docs", "generate")
+    folder = project.target / "compiled" / "lineage_audit" / "analyses"
+    analyses = {path.stem: project.query(path.read_text(encoding="utf-8")) for path in folder.glob("*.sql")}
+    return SimpleNamespace(project=project, build=build, store=store, printed=printed, analyses=analyses)
 
 
 def relation(project, schema: str, name: str) -> str:
@@ -426,7 +430,6 @@ def test_the_config_is_valid(built):
 
 def test_docs_show_the_way_from_bronze_to_the_app_and_describe_every_column(built):
     project = built.project
-    project.dbt("docs", "generate")
     manifest = project.manifest
     children = {parent: set(nodes) for parent, nodes in manifest["child_map"].items()}
     way = [
@@ -457,6 +460,48 @@ def test_docs_show_the_way_from_bronze_to_the_app_and_describe_every_column(buil
         ]
     assert len(catalog["nodes"]) >= 19
     assert undescribed == []
+
+
+def test_every_analysis_gives_rows(built):
+    assert set(built.analyses) == {path.stem for path in (ROOT / "analyses").glob("*.sql")}
+    empty = {name for name, rows in built.analyses.items() if not rows}
+    # After one run alone nothing has changed.
+    assert empty == {"what_changed_since_the_run_before", "what_changed_in_the_config"}
+
+
+def test_values_by_api_field(built):
+    rows = built.analyses["values_by_api_field"]
+    accepted = EXPECTED["gold_orders"].accepted.values()
+    statuses = Counter(at(record["content"], "order", "status") for record in accepted)
+    found = [row for row in rows if row["target_column"] == "order_status"]
+    assert {json.loads(row["source_values_json"])["status"]: row["records"] for row in found} == statuses
+    assert {(row["api_field_name"], row["api_json_path"], row["distinct_values"]) for row in found} == {
+        ("status", "$.order.status", len(statuses))
+    }
+    assert [row["records"] for row in found] == sorted(statuses.values(), reverse=True)
+    (first,) = [row for row in found if row["place"] == 1]
+    assert first["percent_of_records"] == round(Decimal(100) * first["records"] / len(accepted), 2)
+    # Ten of each at most, and none of a column without an API field.
+    assert max(Counter((row["target_relation"], row["target_column"]) for row in rows).values()) == 10
+    assert "loaded_at" not in {row["target_column"] for row in rows}
+
+
+def test_columns_whose_lineage_is_thin(built):
+    expected = set()
+    with (ROOT / "seeds" / "config" / "field_mapping.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["active_flag"] == "true":
+                findings = {
+                    "no_api_field": not row["api_field_name"],
+                    "values_not_readable": row["sensitivity"] != "none",
+                    "computed_without_rule": row["transform_expr"] and not row["business_rule_id"],
+                }
+                expected |= {
+                    (row["target_table"], row["target_column"], name) for name, is_so in findings.items() if is_so
+                }
+    rows = built.analyses["columns_with_thin_lineage"]
+    assert {(row["target_relation"].split(".")[-1], row["target_column"], row["finding"]) for row in rows} == expected
+    assert all(row["explanation"] for row in rows)
 
 
 def test_a_second_run_reads_what_has_arrived_since(built):
