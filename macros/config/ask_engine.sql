@@ -250,12 +250,13 @@
   {% do return('select 1 as _lineage_value from (select bool_and(_lineage_value) as _lineage_value from (' ~ query ~ ') as _lineage_values) as _lineage_booleans where 1 = 0') %}
 {% endmacro %}
 
-{#- Typed columns without rows. A nested type's own name can't always be written again: then the source lends the columns. -#}
+{#- Typed columns without rows. A nested type's own name can't always be written again: then the source, where there is one, lends
+    the columns. -#}
 {% macro _rows_of_nothing(request, columns) %}
   {% set nested = [] %}
   {% set items = [] %}
   {% for column in columns %}
-    {% if lineage_audit._is_nested_type(column.type) %}
+    {% if lineage_audit._is_nested_type(column.type) and request.built_source is not none %}
       {% do nested.append(column.name) %}
     {% endif %}
     {% do items.append('cast(null as ' ~ column.type ~ ') as ' ~ lineage_audit.quote_name(column.name)) %}

@@ -96,3 +96,21 @@
 {% macro spark__json_of_row(alias) %}
   {% do return('to_json(struct(' ~ alias ~ ".*), map('ignoreNullFields', 'false'))") %}
 {% endmacro %}
+
+{#- The text that a JSON object of texts holds under a name; NULL where that is null or missing. -#}
+{% macro member_of_json(expression, name) %}
+  {% do return(adapter.dispatch('member_of_json', 'lineage_audit')(expression, name)) %}
+{% endmacro %}
+
+{% macro default__member_of_json(expression, name) %}
+  {% do return(lineage_audit._unsupported('member_of_json')) %}
+{% endmacro %}
+
+{#- A JSON pointer, in which two characters are written otherwise. -#}
+{% macro duckdb__member_of_json(expression, name) %}
+  {% do return('json_extract_string(' ~ expression ~ ', ' ~ lineage_audit.text_literal('/' ~ name.replace('~', '~0').replace('/', '~1')) ~ ')') %}
+{% endmacro %}
+
+{% macro spark__member_of_json(expression, name) %}
+  {% do return('try_element_at(from_json(' ~ expression ~ ", 'map<string,string>'), " ~ lineage_audit.text_literal(name) ~ ')') %}
+{% endmacro %}

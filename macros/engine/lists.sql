@@ -151,3 +151,37 @@
 {% macro spark__unnested(relation, list, item) %}
   {% do return(relation ~ ' lateral view explode(' ~ list ~ ') unnested as ' ~ item) %}
 {% endmacro %}
+
+{#- Is a text, given as it is, one of a list's items? -#}
+{% macro list_holds(list, text) %}
+  {% do return(adapter.dispatch('list_holds', 'lineage_audit')(list, lineage_audit.text_literal(text))) %}
+{% endmacro %}
+
+{% macro default__list_holds(list, literal) %}
+  {% do return(lineage_audit._unsupported('list_holds')) %}
+{% endmacro %}
+
+{% macro duckdb__list_holds(list, literal) %}
+  {% do return('list_contains(' ~ list ~ ', ' ~ literal ~ ')') %}
+{% endmacro %}
+
+{% macro spark__list_holds(list, literal) %}
+  {% do return('array_contains(' ~ list ~ ', ' ~ literal ~ ')') %}
+{% endmacro %}
+
+{#- The items of a list in one order. -#}
+{% macro sorted_list(list) %}
+  {% do return(adapter.dispatch('sorted_list', 'lineage_audit')(list)) %}
+{% endmacro %}
+
+{% macro default__sorted_list(list) %}
+  {% do return(lineage_audit._unsupported('sorted_list')) %}
+{% endmacro %}
+
+{% macro duckdb__sorted_list(list) %}
+  {% do return('list_sort(' ~ list ~ ')') %}
+{% endmacro %}
+
+{% macro spark__sorted_list(list) %}
+  {% do return('array_sort(' ~ list ~ ')') %}
+{% endmacro %}

@@ -126,6 +126,7 @@
     {% do items.append(lineage_audit.quote_name(plan.latest_by) ~ ' as _lineage_latest_by') %}
     {% do items.append(lineage_audit.json_object(raw) ~ ' as _lineage_tie') %}
   {% endif %}
+  {% do items.extend(plan.get('carried', [])) %}
   {% do items.append(lineage_audit._source_values(plan) ~ ' as _lineage_source_values') %}
   {% do return(items) %}
 {% endmacro %}
@@ -170,6 +171,7 @@
   {% if plan.latest_by %}
     {% do items.extend(['_lineage_latest_by', '_lineage_tie']) %}
   {% endif %}
+  {% do items.extend(plan.get('carried', [])) %}
   {% do items.append('_lineage_source_values') %}
   {% do return(items) %}
 {% endmacro %}

@@ -9,17 +9,9 @@
   {% for row in request.rows %}
     {% do columns.append(lineage_audit._planned_column(row, request)) %}
   {% endfor %}
-  {% set filters = [] %}
-  {% set validations = [] %}
-  {#- An engine gives the rows of a table in any order; the SQL is to be the same in every run. -#}
-  {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
-    {% set applies = rule.endpoint_name == request.endpoint_name and rule.target_table in [none, request.target_table] %}
-    {% if applies and rule.rule_category == 'filter' %}
-      {% do filters.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression)}) %}
-    {% elif applies and rule.rule_category == 'validation' %}
-      {% do validations.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression), 'severity': rule.severity}) %}
-    {% endif %}
-  {% endfor %}
+  {% set acting = lineage_audit._acting_rules(request) %}
+  {% set filters = acting.filters %}
+  {% set validations = acting.validations %}
   {% set fields = lineage_audit._declared_fields(request, columns) %}
   {% set reads = fields | map(attribute='column') | list %}
   {% for name in [request.watermark, request.latest_by] %}
@@ -65,6 +57,22 @@
     {% do plan.update({'source_sql': plan.staged | string}) %}
   {% endif %}
   {% do return(plan) %}
+{% endmacro %}
+
+{#- The filters and validations that act on the target: {filters: [{id, expression}], validations: [{id, expression, severity}]}. -#}
+{% macro _acting_rules(request) %}
+  {% set filters = [] %}
+  {% set validations = [] %}
+  {#- An engine gives the rows of a table in any order; the SQL is to be the same in every run. -#}
+  {% for rule in request.named_rules | sort(attribute='business_rule_id') %}
+    {% set applies = rule.endpoint_name == request.endpoint_name and rule.target_table in [none, request.target_table] %}
+    {% if applies and rule.rule_category == 'filter' %}
+      {% do filters.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression)}) %}
+    {% elif applies and rule.rule_category == 'validation' %}
+      {% do validations.append({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression), 'severity': rule.severity}) %}
+    {% endif %}
+  {% endfor %}
+  {% do return({'filters': filters, 'validations': validations}) %}
 {% endmacro %}
 
 {#- One mapped column: its value, cast and default as expressions, and what may refuse it. -#}
