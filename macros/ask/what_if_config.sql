@@ -60,8 +60,8 @@
     {% if seed not in keys %}
       {% do problems.append(lineage_audit._problem('changes', seed, 'is no config table that can be changed here.', lineage_audit._did_you_mean(seed, keys.keys() | list, 'Write field_mapping or business_rules.'))) %}
     {% else %}
-      {% set changed = loaded[seed] | list %}
       {% for row in ([rows] if rows is mapping else rows) %}
+        {% set changed = tables[seed] | list %}
         {% set cells = lineage_audit._cells_of_change(seed, row, problems) %}
         {% set key = keys[seed] %}
         {% set place = 'changes.' ~ seed %}

@@ -1,0 +1,295 @@
+"""`what_if` says of a changed config what the next full build would make of it, from what is stored, in every capture mode."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import mapped_cases as cases
+import pytest
+
+MODES = ("exploded", "compact", "in_row", "kept")
+TYPES = {
+    "duckdb": {"id": "varchar", "amount": "varchar", "rate": "decimal(9,2)", "currency": "varchar", "email": "varchar", "kind": "varchar"},
+    "spark": {"id": "string", "amount": "string", "rate": "decimal(9,2)", "currency": "string", "email": "string", "kind": "string"},
+}  # fmt: skip
+ROWS = [
+    ("a'", "101", "1.10", "eur", "a@x", "live"),
+    ("b", "50", "1.00", None, None, "live"),
+    ("c", "-5", "1.00", "usd", "c@x", "live"),
+    ("d", "x", "2.00", "gbp", "d@x", "live"),
+    ("e", "900", "1.00", "usd", "e@x", "live"),
+    ("f", "1", "1.00", "usd", "f@x", "test"),
+    ("g", "10", "1.00", "usd", "g@y", "live"),
+    (None, "7", "1.00", "usd", "h@x", "live"),
+]
+NO_KEY = "(no key)"
+RULES = [
+    cases.rule("REAL", "shop", "filter", "kind <> 'test'"),
+    cases.rule("USUALLY_USD", "shop", "default", "'USD'"),
+    cases.rule("NOT_NEGATIVE", "shop", "validation", "amount >= 0", severity="ERROR"),
+    cases.rule("MUCH", "shop", "validation", "total <= 500", severity="WARN"),
+    cases.rule("ADDRESS", "shop", "validation", "email like '%@%'", severity="ERROR"),
+]
+
+
+def mapping(table: str, **cells: dict) -> list[dict]:
+    """The mapping of one table; cells: of a column, what is otherwise."""
+    columns = [
+        ("id", "id", {"is_primary_key": True, "column_position": 1}),
+        ("amount", "amount", {"data_type": "int", "column_position": 2}),
+        ("total", "amount|rate", {"transform_expr": "try_cast(amount as int) * rate", "data_type": "decimal(18,2)", "column_position": 3}),
+        ("currency", "currency", {"transform_expr": "upper(currency)", "business_rule_id": "USUALLY_USD", "column_position": 4}),
+        ("email", "email", {"sensitivity": "mask", "column_position": 5}),
+    ]  # fmt: skip
+    return cases.mapped_columns(
+        "shop", table, *[(name, sources, {**others, **cells.get(name, {})}) for name, sources, others in columns]
+    )
+
+
+def mapped(**cells) -> dict:
+    return {"field_mapping": [cells]}
+
+
+def ruled(**cells) -> dict:
+    return {"business_rules": [cells]}
+
+
+# Each change, and what it does, worked out by hand: (place, key, change, column, before, after, reason).
+def cell(key: str, column: str, before: str | None, after: str | None) -> tuple:
+    return "gold", key, "changed", column, before, after, None
+
+
+def open_record(key: str, change: str, before: list, after: list | None, reason: str | None = None) -> tuple:
+    after_text = None if after is None else json.dumps(after)
+    return "quarantine", key, change, None, json.dumps(before), after_text, reason
+
+
+def gold_record(key: str, change: str, reason: str | None) -> tuple:
+    return "gold", key, change, None, None, None, reason
+
+
+CASES = {
+    "expression": (
+        mapped(target_column="TOTAL", transform_expr="try_cast(amount as int) * rate + 1"),
+        [cell("a'", "total", "111.10", "112.10"), cell("b", "total", "50.00", "51.00"),
+         cell("e", "total", "900.00", "901.00"), cell("g", "total", "10.00", "11.00")],
+    ),
+    "default_rule": (ruled(business_rule_id="USUALLY_USD", rule_expression="'EUR'"), [cell("b", "currency", "USD", "EUR")]),
+    "new_rule": (
+        ruled(business_rule_id="SMALL", rule_category="validation", rule_expression="total >= 20", severity="ERROR"),
+        [gold_record("g", "refused", "SMALL"), open_record("c", "refused_otherwise", ["NOT_NEGATIVE"], ["NOT_NEGATIVE", "SMALL"]),
+         open_record(NO_KEY, "refused_otherwise", ["not_null:id"], ["not_null:id", "SMALL"])],
+    ),
+    "relaxed_rule": (
+        ruled(business_rule_id="NOT_NEGATIVE", rule_expression="amount >= -10"), [open_record("c", "released", ["NOT_NEGATIVE"], [])],
+    ),
+    "filter": (
+        ruled(business_rule_id="FEW", rule_category="filter", rule_expression="rate < 2 and amount <> '10'"),
+        [gold_record("g", "filtered", None), open_record("d", "filtered", ["cast:amount"], [])],
+    ),
+    "data_type": (mapped(target_column="total", data_type="int"), [cell("a'", "total", "111.10", "111")]),
+    "wider_type": (mapped(target_column="amount", data_type="decimal(9,1)"), []),
+    "severity": (
+        {"business_rules": [{"business_rule_id": "NOT_NEGATIVE", "severity": "WARN"}, {"business_rule_id": "MUCH", "severity": "ERROR"}]},
+        [gold_record("e", "refused", "MUCH"), open_record("c", "released", ["NOT_NEGATIVE"], [])],
+    ),
+    "switched_off": (
+        mapped(target_column="currency", active_flag=False),
+        [cell("a'", "currency", "EUR", None), cell("b", "currency", "USD", None), cell("e", "currency", "USD", None),
+         cell("g", "currency", "USD", None)],
+    ),
+    "new_column": (
+        mapped(target_column="cents", source_columns="amount", transform_expr="try_cast(amount as int) * 100", data_type="bigint"),
+        [cell("a'", "cents", None, "10100"), cell("b", "cents", None, "5000"), cell("e", "cents", None, "90000"),
+         cell("g", "cents", None, "1000")],
+    ),
+    "not_nullable": (
+        {"field_mapping": [{"target_column": "currency", "nullable": False}], "business_rules": [{"business_rule_id": "USUALLY_USD", "active_flag": False}]},
+        [gold_record("b", "refused", "not_null:currency")],
+    ),
+    # Gold holds the addresses; the quarantine holds them masked.
+    "masked_rule": (
+        ruled(business_rule_id="AT_X", rule_category="validation", rule_expression="email like '%@x'", severity="ERROR"),
+        [gold_record("g", "refused", "AT_X"), open_record("c", "not_evaluated", ["NOT_NEGATIVE"], None, "unseen:AT_X"),
+         open_record("d", "not_evaluated", ["cast:amount"], None, "unseen:AT_X"),
+         open_record(NO_KEY, "not_evaluated", ["not_null:id"], None, "unseen:AT_X")],
+    ),
+    "masked_column": (
+        mapped(target_column="email", nullable=False), [gold_record("b", "refused", "not_null:email")],
+    ),
+    "warning": (
+        ruled(business_rule_id="MUCH", rule_expression="total between 20 and 200"),
+        [gold_record("g", "warned", "MUCH")],
+    ),
+    "no_warning": (ruled(business_rule_id="MUCH", active_flag=False), [gold_record("e", "no_longer_warned", "MUCH")]),
+}  # fmt: skip
+EDITED = {"total": {"transform_expr": "try_cast(amount as int) * rate + 1"}, "amount": {"data_type": "bigint"}}
+EDITED_RULES = [
+    *(RULES[:1]),
+    cases.rule("USUALLY_USD", "shop", "default", "'EUR'"),
+    cases.rule("NOT_NEGATIVE", "shop", "validation", "amount >= -10", severity="ERROR"),
+    cases.rule("MUCH", "shop", "validation", "total <= 500", severity="ERROR"),
+    RULES[4],
+    cases.rule("SMALL", "shop", "validation", "total >= 20", severity="WARN"),
+    cases.rule("NOT_50", "shop", "filter", "amount <> '50'"),
+]
+
+
+def model(mode: str) -> str:
+    arguments = "rejected='keep', capture='compact'" if mode == "kept" else f"capture='{mode}'"
+    return (
+        "{{ config(materialized='table') }}"
+        f"{{{{ lineage_audit.mapped_model('shop', source=source('raw', 'orders'), {arguments}) }}}}"
+    )
+
+
+def question(mode: str, changes: dict | None = None, config_schema: str | None = None) -> str:
+    """A model that holds what what_if_sql gives."""
+    given = {"changes": changes} if changes else {"config_schema": config_schema}
+    arguments = ", ".join(f"{name}=fromjson({json.dumps(json.dumps(value))})" for name, value in given.items())
+    return f"{{{{ config(materialized='table') }}}}{{{{ lineage_audit.what_if_sql('{mode}', {arguments}) }}}}"
+
+
+# Each question takes its time: the modes go by turns.
+MODE_OF = {name: MODES[number % len(MODES)] for number, name in enumerate(CASES)}
+
+
+@pytest.fixture(scope="module")
+def asked(make_project, engine):
+    project = make_project(
+        engine,
+        models={mode: model(mode) for mode in MODES},
+        api_endpoints=[{"endpoint_name": "shop"}],
+        field_mapping=[row for mode in MODES for row in mapping(mode)],
+        business_rules=RULES,
+        properties=cases.source_properties("orders"),
+        config={"seeds": {"consumer": {"+schema": "{{ var('config_schema', 'config') }}"}}},
+    )
+    cases.create_source(project, "orders", TYPES[engine], ROWS)
+    project.dbt("build")
+    project.write("seeds/field_mapping.csv", [row for mode in MODES for row in mapping(mode, **EDITED)])
+    project.write("seeds/business_rules.csv", EDITED_RULES)
+    project.dbt("seed", "--select", "field_mapping", "business_rules", vars={"config_schema": "edited"})
+    # From here on only what is stored can answer.
+    project.execute(f"drop table {project.schema}_raw.orders")
+    for name, (changes, _) in CASES.items():
+        project.write(f"models/asked/{name}.sql", question(MODE_OF[name], changes))
+    for mode in MODES:
+        project.write(f"models/asked/edited_{mode}.sql", question(mode, config_schema=f"{project.schema}_edited"))
+    project.dbt("run", "--select", "path:models/asked")
+    answers = {mode: what_if(project, target_table=mode, config_schema="edited") for mode in ("exploded", "kept")}
+    before = {mode: held(project, mode) for mode in MODES}
+    cases.create_source(project, "orders", TYPES[engine], ROWS)
+    project.dbt("seed")
+    project.dbt("run", "--select", *MODES)
+    after = {mode: held(project, mode) for mode in MODES}
+    return SimpleNamespace(project=project, engine=engine, before=before, after=after, answers=answers)
+
+
+def what_if(project, check: bool = True, **arguments):
+    arguments.setdefault("output", "json")
+    result = project.dbt("run-operation", "lineage_audit.what_if", "--args", json.dumps(arguments), "--quiet", check=check)
+    return json.loads(result.output) if check and arguments["output"] == "json" else result
+
+
+def held(project, mode: str) -> SimpleNamespace:
+    """Gold's accepted rows, and the open records of the quarantine, by key."""
+    columns = "id, amount, total, currency, email, _lineage_warnings"
+    if mode == "kept":
+        rows = project.query(f"select {columns}, _lineage_failed_rules as reasons, amount as given from {project.schema}.kept")
+        gold = [row for row in rows if not list(row["reasons"])]
+        refused = {row["id"] or NO_KEY: set(row["reasons"]) for row in rows if list(row["reasons"])}
+    else:
+        gold = project.query(f"select {columns} from {project.schema}.{mode}")
+        records = project.query(
+            f"select target_pk, failed_rules from {project.schema}_audit.quarantine where target_table = '{mode}'"
+        )
+        refused = {row["target_pk"] or NO_KEY: set(row["failed_rules"]) for row in records}
+    return SimpleNamespace(gold={row["id"]: row for row in gold}, refused=refused)
+
+
+def details(project, name: str) -> list[tuple]:
+    rows = project.query(f"select * from {project.schema}.{name}")
+    return sorted(
+        (
+            row["place"], row["target_pk"] or NO_KEY, row["change"], row["target_column"],
+            *(sorted_json(row[side], row["place"]) for side in ("before_value", "after_value")), row["reason"],
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def sorted_json(text: str | None, place: str) -> str | None:
+    return json.dumps(sorted(json.loads(text))) if text is not None and place == "quarantine" else text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_does_what_was_worked_out_by_hand(asked, name):
+    expected = sorted(
+        (*each[:4], *(sorted_json(side, each[0]) for side in each[4:6]), each[6]) for each in CASES[name][1]
+    )
+    assert details(asked.project, name) == expected
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_next_run_does_what_was_said(asked, mode):
+    """What a full build with the edited seeds changed, against what was said of it before."""
+    before, after = asked.before[mode], asked.after[mode]
+    said = details(asked.project, f"edited_{mode}")
+    happened = []
+    for key, row in before.gold.items():
+        now = after.gold.get(key)
+        if now is None:
+            happened += [("gold", key, "refused", reason) for reason in after.refused.get(key, ())]
+            happened += [("gold", key, "filtered", None)] if key not in after.refused else []
+            continue
+        happened += [
+            ("gold", key, column, str(now[column])) for column in ("amount", "total", "currency", "email") if now[column] != row[column]
+        ]
+        happened += [("gold", key, "warned", rule) for rule in set(now["_lineage_warnings"]) - set(row["_lineage_warnings"])]
+    for key, reasons in before.refused.items():
+        if key in after.gold:
+            happened.append(("quarantine", key, "released", None))
+        elif key not in after.refused:
+            happened.append(("quarantine", key, "filtered", None))
+        elif after.refused[key] != reasons:
+            happened.append(("quarantine", key, "refused_otherwise", None))
+    short = [
+        (place, key, column, value) if change == "changed" else (place, key, change, reason)
+        for place, key, change, column, _, value, reason in said
+    ]
+    assert sorted(short, key=repr) == sorted(happened, key=repr)
+    assert len(happened) >= 5
+
+
+def test_the_counts_and_the_sample_are_one_json_object(asked):
+    for mode, answer in asked.answers.items():
+        assert answer["gold"] == {
+            "record_count": 4, "changed_count": 2, "unchanged_count": 0, "refused_count": 1, "filtered_count": 1, "not_evaluated_count": 0,
+        }, mode  # fmt: skip
+        assert answer["quarantine"] == {
+            "record_count": 3, "released_count": 1, "filtered_count": 0, "still_refused_count": 2, "refused_otherwise_count": 0,
+            "not_evaluated_count": 0,
+        }, mode  # fmt: skip
+        assert {each["target_column"]: each["changed_cell_count"] for each in answer["columns"]} == {
+            "id": 0, "amount": 0, "total": 2, "currency": 0, "email": 0,
+        }, mode  # fmt: skip
+        assert [(each["reason"], each["record_count"]) for each in answer["refused"]] == [("MUCH", 1)]
+        assert answer["warnings"] == [{"business_rule_id": "SMALL", "warned_count": 1, "no_longer_warned_count": 0}]
+        assert answer["changed_cell_count"] == 2
+        assert answer["config_schema"] == f"{asked.project.schema}_edited"
+        assert [(each["record_key"], each["before"], each["after"]) for each in answer["sample_cells"]] == [
+            ("a'", "111.10", "112.10"), ("g", "10.00", "11.00"),
+        ]  # fmt: skip
+        assert {"seed": "business_rules", "name": "MUCH", "change": "changed", "cell": "severity", "from_value": "WARN", "to_value": "ERROR"} in (
+            answer["config_changes"]
+        )
+
+
+def test_only_the_store_and_gold_are_read_and_nothing_is_written(asked):
+    # The source was gone when the questions were asked; of the operations all statements are queries.
+    operations = [each for each in asked.project.invocations if "run-operation" in each.arguments]
+    statements = [statement.sql for each in operations for statement in each.statements]
+    assert any("_lineage_reasons_before" in sql for sql in statements)
+    assert [sql for sql in statements if any(word in f" {sql.lower()}" for word in (" insert ", " create ", " delete ", " update ", " merge "))] == []
