@@ -134,6 +134,10 @@ class Project:
 
     def dbt(self, *arguments: str) -> dict[str, Cost]:
         """Runs a dbt command within this process; the cost of each model by its name."""
+        return self.asked(*arguments)[0]
+
+    def asked(self, *arguments: str) -> tuple[dict[str, Cost], str]:
+        """The same, and what the command printed."""
         from dbt.cli.main import dbtRunner
 
         costs: dict[str, Cost] = defaultdict(Cost)
@@ -158,7 +162,7 @@ class Project:
         self.engine.release()
         if not result.success:
             raise DbtFailedError(f"dbt {' '.join(arguments)} failed\n{printed.getvalue()}\n{result.exception or ''}")
-        return dict(costs)
+        return dict(costs), printed.getvalue()
 
     def command(self, *arguments: str) -> list[str]:
         """The same command for a process of its own."""

@@ -28,11 +28,7 @@
     {% endfor %}
     {% do planned.update(lineage_audit._acting_rules(request)) %}
   {% endif %}
-  {% set unseen = [] %}
-  {% for rule in planned.filters if lineage_audit._is_rule_as_then(rule, 'filter', last) %}
-    {% do unseen.append('rule ' ~ rule.id) %}
-  {% endfor %}
-  {% do problems.extend(asked | rejectattr('key', 'in', unseen)) %}
+  {% do problems.extend(lineage_audit._refused_by_engine(request, asked, last)) %}
   {% set plan = {
     'target_table': registered.target_table, 'endpoint_name': registered.endpoint_name, 'target_relation': written.target_relation, 'gold': written.gold, 'written': written,
     'keeps_refused': written.keeps_refused, 'groups': groups, 'config_schema': changed.config_schema, 'notes': [], 'needed': [], 'held_columns': [], 'columns': [],
@@ -117,6 +113,22 @@
         ~ ' If the source has it, declare it in source_columns of a row, build the table once with --full-refresh, and ask again.'
       )) %}
     {% endfor %}
+  {% endfor %}
+  {% do return(problems) %}
+{% endmacro %}
+
+{#- What the engine refuses, but for filters that are as they were: what they need is not stored, and every stored record has passed them. -#}
+{% macro _refused_by_engine(request, asked, last) %}
+  {% set passed = [] %}
+  {% for rule in lineage_audit._sound_rules(request, 'filter') %}
+    {% do passed.append(lineage_audit._rule_key(rule)) if lineage_audit._is_rule_as_then({'id': rule.business_rule_id, 'expression': lineage_audit.sql_expression(rule.rule_expression)}, 'filter', last) %}
+  {% endfor %}
+  {% set problems = [] %}
+  {% for problem in asked if problem.key not in passed %}
+    {% if 'which ' ~ request.source_name in problem.problem %}
+      {% set problem = dict(problem, remedy=problem.remedy ~ ' If the source has it, declare it in source_columns of a row, build the table once with --full-refresh, and ask again.') %}
+    {% endif %}
+    {% do problems.append(problem) %}
   {% endfor %}
   {% do return(problems) %}
 {% endmacro %}

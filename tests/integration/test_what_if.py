@@ -189,7 +189,9 @@ def asked(make_project, engine):
 
 def what_if(project, check: bool = True, **arguments):
     arguments.setdefault("output", "json")
-    result = project.dbt("run-operation", "lineage_audit.what_if", "--args", json.dumps(arguments), "--quiet", check=check)
+    result = project.dbt(
+        "run-operation", "lineage_audit.what_if", "--args", json.dumps(arguments), "--quiet", check=check
+    )
     return json.loads(result.output) if check and arguments["output"] == "json" else result
 
 
@@ -197,7 +199,9 @@ def held(project, mode: str) -> SimpleNamespace:
     """Gold's accepted rows, and the open records of the quarantine, by key."""
     columns = "id, amount, total, currency, email, _lineage_warnings"
     if mode == "kept":
-        rows = project.query(f"select {columns}, _lineage_failed_rules as reasons, amount as given from {project.schema}.kept")
+        rows = project.query(
+            f"select {columns}, _lineage_failed_rules as reasons, amount as given from {project.schema}.kept"
+        )
         gold = [row for row in rows if not list(row["reasons"])]
         refused = {row["id"] or NO_KEY: set(row["reasons"]) for row in rows if list(row["reasons"])}
     else:
@@ -245,9 +249,13 @@ def test_the_next_run_does_what_was_said(asked, mode):
             happened += [("gold", key, "filtered", None)] if key not in after.refused else []
             continue
         happened += [
-            ("gold", key, column, str(now[column])) for column in ("amount", "total", "currency", "email") if now[column] != row[column]
+            ("gold", key, column, str(now[column]))
+            for column in ("amount", "total", "currency", "email")
+            if now[column] != row[column]
         ]
-        happened += [("gold", key, "warned", rule) for rule in set(now["_lineage_warnings"]) - set(row["_lineage_warnings"])]
+        happened += [
+            ("gold", key, "warned", rule) for rule in set(now["_lineage_warnings"]) - set(row["_lineage_warnings"])
+        ]
     for key, reasons in before.refused.items():
         if key in after.gold:
             happened.append(("quarantine", key, "released", None))
@@ -282,9 +290,14 @@ def test_the_counts_and_the_sample_are_one_json_object(asked):
         assert [(each["record_key"], each["before"], each["after"]) for each in answer["sample_cells"]] == [
             ("a'", "111.10", "112.10"), ("g", "10.00", "11.00"),
         ]  # fmt: skip
-        assert {"seed": "business_rules", "name": "MUCH", "change": "changed", "cell": "severity", "from_value": "WARN", "to_value": "ERROR"} in (
-            answer["config_changes"]
-        )
+        assert {
+            "seed": "business_rules",
+            "name": "MUCH",
+            "change": "changed",
+            "cell": "severity",
+            "from_value": "WARN",
+            "to_value": "ERROR",
+        } in (answer["config_changes"])
 
 
 def test_only_the_store_and_gold_are_read_and_nothing_is_written(asked):
@@ -292,4 +305,98 @@ def test_only_the_store_and_gold_are_read_and_nothing_is_written(asked):
     operations = [each for each in asked.project.invocations if "run-operation" in each.arguments]
     statements = [statement.sql for each in operations for statement in each.statements]
     assert any("_lineage_reasons_before" in sql for sql in statements)
-    assert [sql for sql in statements if any(word in f" {sql.lower()}" for word in (" insert ", " create ", " delete ", " update ", " merge "))] == []
+    assert [
+        sql
+        for sql in statements
+        if any(word in f" {sql.lower()}" for word in (" insert ", " create ", " delete ", " update ", " merge "))
+    ] == []
+
+
+def test_what_can_not_be_asked_is_told_all_at_once(asked):
+    unsound = what_if(
+        asked.project,
+        check=False,
+        target_table="exploded",
+        changes={
+            "field_mapping": [
+                {"target_column": "total", "source_columns": "amount|fx", "transform_expr": "amount * fx"},
+                {"target_column": "amount", "data_typ": "int"},
+            ],
+            "business_rules": [
+                {"business_rule_id": "REAL", "rule_expression": "kind <> 'trial'"},
+                {"business_rule_id": "NEW", "rule_category": "validation", "rule_expression": "totl > 1"},
+            ],
+        },
+    ).messages
+    for part in (
+        "5 problems in what_if of exploded",
+        "cell data_typ: is no column of field_mapping. Did you mean data_type?",
+        "shop / exploded / total: source column 'fx' is not among the stored source values: no mapping row has declared it.",
+        "rule REAL: rule_expression uses column 'kind', which what is stored of",
+        "build the table once with --full-refresh, and ask again.",
+        "rule NEW: severity '' is unknown.",
+        "rule NEW: rule_expression uses column 'totl'",
+    ):
+        assert part in unsound
+    not_there = what_if(
+        asked.project,
+        check=False,
+        target_table="exploded",
+        changes={
+            "field_mapping": [
+                {"target_column": "email", "transform_expr": "upper(email)"},
+                {"target_column": "id", "transform_expr": "upper(id)"},
+            ]
+        },
+    ).messages
+    for part in (
+        "2 problems in what_if of exploded",
+        "shop / exploded / email: source column 'email' is stored masked, and a changed row needs its values. Leave the row as it is here, or take the mark out",
+        "shop / exploded: the primary key would be made otherwise (id)",
+    ):
+        assert part in not_there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "what_if needs a changed config, from one place"),
+        ({"config_schema": "nowhere"}, "no config table stands in schema 'nowhere'"),
+        (
+            {"endpoint_name": "shops", "changes": {"business_rules": []}},
+            "is not built from endpoint 'shops', but from shop",
+        ),
+    ],
+)
+def test_a_question_without_an_answer_says_what_is_missing(asked, arguments, message):
+    if asked.engine == "spark":
+        pytest.skip("nothing of this is the engine's")
+    assert message in what_if(asked.project, check=False, target_table="exploded", **arguments).messages
+
+
+def test_what_is_not_stored_is_counted_and_named(asked):
+    """Lineage that is gone, that two rows share, and a text that is no value of its type."""
+    project, store = asked.project, f"{asked.project.schema}_audit"
+    listed = "['900', 'x']" if asked.engine == "duckdb" else "array('900', 'x')"
+    if asked.engine == "spark":
+        project.execute(f"alter table {store}.cell_lineage set tblproperties ('delta.appendOnly' = 'false')")
+    last = f"(select max_by(attempt_id, event_ts) from {store}.run_event where target_table = 'exploded' and event_type = 'SUCCESS')"
+    attempt = project.value(f"select {last} as attempt_id")
+    of_run = f"attempt_id = {attempt} and target_pk ="
+    project.execute(
+        f"delete from {store}.cell_lineage where {of_run} 'g'",
+        f"insert into {store}.cell_lineage select * from {store}.cell_lineage where {of_run} 'c'",
+        f"update {store}.cell_lineage set source_values = {listed} where attempt_id = {attempt} and target_pk like 'a%' and column_position = 3",
+    )
+    answer = what_if(project, target_table="exploded", changes=mapped(target_column="total", transform_expr="rate"))
+    assert answer["not_evaluated"] == [
+        {"place": "gold", "reason": "key_not_unique", "record_count": 1, "message": "several rows of a run share the key"},
+        {"place": "gold", "reason": "no_lineage", "record_count": 1, "message": "no lineage of theirs is stored"},
+        {"place": "gold", "reason": "unreadable_value:rate", "record_count": 1, "message": "the text that is stored of rate is no value of its type"},
+    ]  # fmt: skip
+    assert answer["gold"]["not_evaluated_count"] == answer["gold"]["record_count"] == 3
+    text = what_if(
+        project, target_table="exploded", output="text", changes=mapped(target_column="total", transform_expr="rate")
+    ).output
+    assert "not evaluated" in text
+    assert "1 of gold: no lineage of theirs is stored" in text
