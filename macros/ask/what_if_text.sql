@@ -2,7 +2,10 @@
 {% macro _what_if_text(answer) %}
   {% set gold = answer.gold %}
   {% set quarantine = answer.quarantine %}
-  {% set pairs = [['config', lineage_audit._config_changes_text(answer)]] %}
+  {% set pairs = [] %}
+  {% for line in lineage_audit._config_change_lines(answer) %}
+    {% do pairs.append(['config' if loop.first else '', line]) %}
+  {% endfor %}
   {% set outcomes = [] %}
   {% for count, what in [
     [gold.changed_count, 'changed (' ~ lineage_audit._counted(answer.changed_cell_count, 'cell') ~ ')'], [gold.refused_count, 'newly refused'], [gold.filtered_count, 'newly filtered'],
@@ -25,7 +28,7 @@
   {% for note in answer.notes %}
     {% do pairs.append(['note' if loop.first else '', note]) %}
   {% endfor %}
-  {% set parts = [answer.target_table ~ ', what if' ~ '\n' ~ lineage_audit._labelled(pairs)] %}
+  {% set parts = [answer.target_table ~ ': what the changed config would make of it' ~ (' (schema ' ~ answer.config_schema ~ ')' if answer.config_schema else '') ~ '\n' ~ lineage_audit._labelled(pairs)] %}
   {% set rows = [] %}
   {% for column in answer.columns %}
     {% set types = '' if column.is_new or column.is_gone or column.type_after is none or lineage_audit._same_type(column.type_before, column.type_after) else column.type_before | lower ~ ' to ' ~ column.type_after | lower %}
@@ -60,15 +63,19 @@
   {% do return(parts | join('\n\n')) %}
 {% endmacro %}
 
-{% macro _config_changes_text(answer) %}
-  {% set texts = [] %}
-  {% for each in answer.config_changes[:3] %}
+{#- A line per cell of the config that is not as it is loaded. -#}
+{% macro _config_change_lines(answer) %}
+  {% set lines = [] %}
+  {% for each in answer.config_changes[:6] %}
     {% if each.change == 'changed' %}
-      {% do texts.append(each.name ~ ' ' ~ each.cell ~ ': ' ~ lineage_audit._value_text(each.from_value) ~ ' -> ' ~ lineage_audit._value_text(each.to_value)) %}
+      {% set values = lineage_audit._value_text(each.from_value) ~ ' -> ' ~ lineage_audit._value_text(each.to_value) %}
     {% else %}
-      {% do texts.append(each.name ~ ' ' ~ each.cell ~ ' ' ~ each.change ~ ': ' ~ lineage_audit._value_text(each.to_value if each.change == 'added' else each.from_value)) %}
+      {% set values = lineage_audit._value_text(each.to_value if each.change == 'added' else each.from_value) ~ ' (' ~ each.change ~ ')' %}
     {% endif %}
+    {% do lines.append(each.name ~ ' ' ~ each.cell ~ ': ' ~ values) %}
   {% endfor %}
-  {% set more = answer.config_changes | length - 3 %}
-  {% do return((texts | join('; ') or 'as it is loaded') ~ (' and ' ~ lineage_audit._counted(more, 'more cell') if more > 0 else '') ~ (' (schema ' ~ answer.config_schema ~ ')' if answer.config_schema else '')) %}
+  {% do lines.append('as it is loaded') if not lines %}
+  {% set more = answer.config_changes | length - 6 %}
+  {% do lines.append('and ' ~ lineage_audit._counted(more, 'cell') ~ ' more') if more > 0 %}
+  {% do return(lines) %}
 {% endmacro %}
