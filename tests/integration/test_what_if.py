@@ -152,6 +152,7 @@ def question(mode: str, changes: dict | None = None, config_schema: str | None =
 
 
 # Each question takes its time: the modes go by turns.
+SPARK_CASES = ("new_rule", "filter", "data_type", "new_column", "masked_rule")
 MODE_OF = {name: MODES[number % len(MODES)] for number, name in enumerate(CASES)}
 
 
@@ -173,12 +174,16 @@ def asked(make_project, engine):
     project.dbt("seed", "--select", "field_mapping", "business_rules", vars={"config_schema": "edited"})
     # From here on only what is stored can answer.
     project.execute(f"drop table {project.schema}_raw.orders")
-    for name, (changes, _) in CASES.items():
+    for name in CASES if engine == "duckdb" else SPARK_CASES:
+        changes, _ = CASES[name]
         project.write(f"models/asked/{name}.sql", question(MODE_OF[name], changes))
     for mode in MODES:
         project.write(f"models/asked/edited_{mode}.sql", question(mode, config_schema=f"{project.schema}_edited"))
     project.dbt("run", "--select", "path:models/asked")
-    answers = {mode: what_if(project, target_table=mode, config_schema="edited") for mode in ("exploded", "kept")}
+    answers = {
+        mode: what_if(project, target_table=mode, config_schema="edited")
+        for mode in ("exploded", "kept")[: 2 if engine == "duckdb" else 1]
+    }
     before = {mode: held(project, mode) for mode in MODES}
     cases.create_source(project, "orders", TYPES[engine], ROWS)
     project.dbt("seed")
@@ -230,6 +235,8 @@ def sorted_json(text: str | None, place: str) -> str | None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_change_does_what_was_worked_out_by_hand(asked, name):
+    if asked.engine == "spark" and name not in SPARK_CASES:
+        pytest.skip("seconds for each question: some are enough")
     expected = sorted(
         (*each[:4], *(sorted_json(side, each[0]) for side in each[4:6]), each[6]) for each in CASES[name][1]
     )
