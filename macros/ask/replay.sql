@@ -60,7 +60,10 @@
     'reads_other_rows': 'the expression reads more than its own row',
     'key_not_unique': 'several rows of the run share the key',
     'not_in_gold': 'gold does not hold the row as this run wrote it',
-    'column_not_in_gold': 'gold has no such column now'
+    'column_not_in_gold': 'gold has no such column now',
+    'not_one_source_column': 'it is made of several source columns or none, and its path is not that of one of them',
+    'other_array': 'its path goes through an array, and the key does not say which element is meant',
+    'path_not_followed': 'under the config of its run no payload could be found by the paths'
   }) %}
 {% endmacro %}
 
@@ -78,11 +81,7 @@
       {% do typed.setdefault(name, []).append('when ' ~ column.position ~ ' then ' ~ lineage_audit.value_of(text, column.source_types[loop.index0])) %}
       {% do lost.append('(' ~ text ~ ' is not null and ' ~ lineage_audit.quote_name(name) ~ ' is null)') %}
     {% endfor %}
-    {% set value = lineage_audit._cast(column) %}
-    {% if column.gold_type %}
-      {% set value = 'try_cast(' ~ value ~ ' as ' ~ column.gold_type ~ ')' %}
-    {% endif %}
-    {% do replayed.append('when ' ~ column.position ~ ' then ' ~ lineage_audit.text_of_value('(' ~ value ~ ')', column.type)) %}
+    {% do replayed.append('when ' ~ column.position ~ ' then ' ~ lineage_audit._replayed_text(column)) %}
     {% if lost %}
       {% do unreadable.append('when ' ~ column.position ~ ' then ' ~ lost | join(' or ')) %}
     {% endif %}
@@ -97,6 +96,15 @@
     ~ ',\n    ' ~ (lineage_audit._case_of_position(unreadable, '      ') if unreadable else 'false') ~ ' as is_unreadable'
     ~ '\n  from (\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from ' ~ cells ~ '\n  ) as typed'
   ) %}
+{% endmacro %}
+
+{#- A pinned column recomputed from its source columns, as text. -#}
+{% macro _replayed_text(column) %}
+  {% set value = lineage_audit._cast(column) %}
+  {% if column.gold_type %}
+    {% set value = 'try_cast(' ~ value ~ ' as ' ~ column.gold_type ~ ')' %}
+  {% endif %}
+  {% do return(lineage_audit.text_of_value('(' ~ value ~ ')', column.type)) %}
 {% endmacro %}
 
 {% macro _case_of_position(whens, indent) %}

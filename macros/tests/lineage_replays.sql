@@ -21,46 +21,58 @@
   {% do return(lineage_audit._lineage_replays_sql(tested, branches, sample_rows)) %}
 {% endmacro %}
 
-{#- One branch for each config, layout and capture of the runs whose rows gold may hold: {config_hash, capture, layout, columns:
-    those to be recomputed, unproved: [{name, reason}], source_positions}. -#}
-{% macro _replay_branches(written, run_id=none) %}
+{#- One branch for each config, layout and capture of the runs whose rows gold may hold, those of the last run last: {config_hash, capture,
+    layout, rows: its mapping as config_version has it, target_relation, keeps_refused}. -#}
+{% macro _branches_as_written(written, run_id=none) %}
   {% set events = lineage_audit._store('run_event') %}
   {% set of_gold = "event_type = 'SUCCESS' and target_relation = " ~ lineage_audit.text_literal(written.target_relation) %}
   {% set runs = lineage_audit._json_rows(
-    "select distinct\n  config_hash,\n  coalesce(capture, 'exploded') as capture,\n  md5(source_fields || target_columns) as layout\nfrom " ~ events ~ '\nwhere ' ~ of_gold
+    "select\n  config_hash,\n  coalesce(capture, 'exploded') as capture,\n  md5(source_fields || target_columns) as layout,\n  "
+    ~ lineage_audit.text_of('max(event_ts)', 'timestamp') ~ ' as last_ts\nfrom ' ~ events ~ '\nwhere ' ~ of_gold
     ~ '\n  and event_ts >= (select max(event_ts) from ' ~ events ~ ' where ' ~ of_gold ~ ' and whole_table)'
-    ~ ('\n  and run_id = ' ~ lineage_audit.text_literal(run_id) if run_id is not none else '')
+    ~ ('\n  and run_id = ' ~ lineage_audit.text_literal(run_id) if run_id is not none else '') ~ '\ngroup by 1, 2, 3'
   ) %}
   {% set pinned = {} %}
   {% if runs %}
     {% for row in lineage_audit._json_rows(
-      'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity\nfrom '
+      'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity,\n  is_primary_key,\n  api_json_path\nfrom '
       ~ lineage_audit._store('config_version') ~ "\nwhere kind = 'mapping' and config_hash in " ~ lineage_audit._in_list(runs | map(attribute='config_hash') | unique | list)
     ) | sort(attribute='column_position') %}
       {% do pinned.setdefault(row.config_hash, []).append(row) %}
     {% endfor %}
   {% endif %}
   {% set branches = [] %}
-  {% for run in runs | sort(attribute='layout') | sort(attribute='capture') | sort(attribute='config_hash') %}
-    {% set layout = written.layouts | selectattr('hash', 'equalto', run.layout) | first %}
+  {% for run in runs | sort(attribute='layout') | sort(attribute='capture') | sort(attribute='config_hash') | sort(attribute='last_ts') %}
+    {% do branches.append(dict(
+      run, layout=written.layouts | selectattr('hash', 'equalto', run.layout) | first, rows=pinned.get(run.config_hash, []),
+      target_relation=written.target_relation, keeps_refused=written.keeps_refused
+    )) %}
+  {% endfor %}
+  {% do return(branches) %}
+{% endmacro %}
+
+{#- The same with columns: those to be recomputed, and unproved: [{name, reason}]. -#}
+{% macro _replay_branches(written, run_id=none) %}
+  {% set branches = [] %}
+  {% for branch in lineage_audit._branches_as_written(written, run_id) %}
     {% set columns = [] %}
     {% set unproved = [] %}
-    {% for row in pinned.get(run.config_hash, []) %}
+    {% for row in branch.rows %}
       {% set column = lineage_audit._pinned_column(row, written.gold_columns) %}
-      {% set in_gold = lineage_audit._find_column(layout.columns, row.target_column) %}
+      {% set in_gold = lineage_audit._find_column(branch.layout.columns, row.target_column) %}
       {% if column.unprovable is not none or not in_gold %}
         {% do unproved.append({'name': row.target_column, 'reason': column.unprovable or 'column_not_in_gold'}) %}
       {% else %}
         {% do columns.append(dict(column, in_gold=in_gold, source_positions=row.source_positions)) %}
       {% endif %}
     {% endfor %}
-    {% do branches.append(dict(run, target_relation=written.target_relation, layout=layout, columns=columns, unproved=unproved, keeps_refused=written.keeps_refused)) %}
+    {% do branches.append(dict(branch, columns=columns, unproved=unproved)) %}
   {% endfor %}
   {% do return(branches) %}
 {% endmacro %}
 
 {#- What no recomputation can prove is told, with the rows that it stands in. -#}
-{% macro _log_unproved(tested, branches) %}
+{% macro _log_unproved(tested, branches, test='lineage_replays') %}
   {% set selects = [] %}
   {% for branch in branches if branch.unproved %}
     {% do selects.append('select\n  ' ~ loop.index0 ~ ' as place,\n  count(*) as row_count\nfrom ' ~ tested.rows ~ '\nwhere ' ~ lineage_audit._rows_of_branch(tested, branch)) %}
@@ -77,7 +89,7 @@
   {% endif %}
   {% for sentence, row_count in told.items() %}
     {% if row_count > 0 %}
-      {% do log('lineage_replays of ' ~ tested.name ~ ': ' ~ lineage_audit._counted(row_count, 'cell') ~ ' can not be proved, ' ~ sentence ~ '.', info=true) %}
+      {% do log(test ~ ' of ' ~ tested.name ~ ': ' ~ lineage_audit._counted(row_count, 'cell') ~ ' can not be proved, ' ~ sentence ~ '.', info=true) %}
     {% endif %}
   {% endfor %}
 {% endmacro %}

@@ -283,6 +283,7 @@ def test_the_build_passes_with_its_tests_and_unit_tests(built):
     assert kinds["unit_test"] >= 1
     assert kinds["test"] >= 10
     assert {"gold_orders", "gold_order_items", "gold_customers", "orders_api", "column_lineage"} <= set(statuses)
+    assert sum(1 for name in statuses if name.startswith("payload_matches_gold_")) == 3
 
 
 def test_order_12345(built):
