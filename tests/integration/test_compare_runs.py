@@ -11,7 +11,7 @@ import pytest
 TYPES = {
     "id": "string", "line": "int", "amount": "string", "rate": "int", "email": "string", "phone": "string", "day": "int", "fax": "string",
 }  # fmt: skip
-# same, changed, phoned, gone and quiet are accepted first; bad is refused at first, worse later; test is filtered later.
+# bad is refused at first, worse later; late is refused, then filtered, then accepted; same has a refused row beside it.
 FIRST = [
     ("same", 1, "10", 2, "a@x.y", "1", 1),
     ("same", 1, "refused, beside", 2, None, None, 1),
@@ -19,6 +19,7 @@ FIRST = [
     ("phoned", 1, "10", 2, "c@x.y", "3", 1),
     ("gone", 1, "10", 2, None, None, 1),
     ("bad", 1, "ten", 2, None, None, 1),
+    ("late", 1, "ten", 2, None, None, 1),
     ("worse", 1, "10", 2, None, None, 1),
     ("it's \"\n", 1, "10", 2, None, None, 1),
 ]
@@ -28,12 +29,17 @@ SECOND = [
     ("changed", 1, "11", 2, "other@x.y", "2", 2),
     ("phoned", 1, "10", 2, "c@x.y", "4", 2),
     ("bad", 1, "10", 2, None, None, 2),
+    ("late", 1, "test", 2, None, None, 2),
     ("worse", 1, "many", 2, None, None, 2),
     ("new", 1, None, 2, None, None, 2),
     ("it's \"\n", 1, None, 2, None, None, 2),
 ]
 # Beside SECOND: an incremental run finds it new, a whole table then holds the key twice.
-THIRD = [("changed", 1, "12", 2, "b@x.y", "2", 3)]
+THIRD = [
+    ("changed", 1, "12", 2, "b@x.y", "2", 3),
+    ("same", 1, "refused once more", 2, None, None, 3),
+    ("late", 1, "5", 2, None, None, 3),
+]
 TABLES = ("exploded", "compact", "in_row", "kept", "merged", "edited")
 QUOTED = '["it\'s \\"\\n","1"]'
 
@@ -101,7 +107,10 @@ def project(engine, make_project, hash_key):
         },
         api_endpoints=[{"endpoint_name": "shop"}],
         field_mapping=[row for table in TABLES for row in mapping(table)],
-        business_rules=[cases.rule("ZERO", "shop", "default", "0")],
+        business_rules=[
+            cases.rule("ZERO", "shop", "default", "0"),
+            cases.rule("NO_TESTS", "shop", "filter", "coalesce(amount, '') <> 'test'"),
+        ],
         properties=cases.source_properties("orders"),
     )
     cases.create_source(project, "orders", TYPES, rows(FIRST))
@@ -233,6 +242,8 @@ def test_what_an_incremental_run_did_not_look_at_is_the_same(project):
 def test_states_are_compared_as_of_each_run_in_either_order(project):
     last = compared(project, "merged")
     assert (last["from_run"]["run_id"], last["to_run"]["run_id"]) == ("second", "third")
+    assert counts(last) == {"from": 8, "to": 9, "changed": 1, "added": 1}
+    assert ("released", pk("late"), "cast:amount") in records(compared(project, "merged", "first", "third"))
     assert cells(last) == [
         (pk("changed"), "amount", "11.0", "12.0", ["source_values", "code"]),
         (pk("changed"), "total", "22", "24", ["source_values", "code"]),
