@@ -17,7 +17,9 @@
 {#- The SQL of an answer that can't be compiled yet, since no run of the table succeeded; none where one did, and in a model
     that is being built, which is told so. -#}
 {% macro _waits_for_a_run(target_table) %}
-  {% if lineage_audit._is_running() %}
+  {% if not execute %}
+    {% do return('select 1 as parsed_only') %}
+  {% elif lineage_audit._is_running() %}
     {% do return(none) %}
   {% endif %}
   {% set node = lineage_audit._mapped_node(target_table) %}

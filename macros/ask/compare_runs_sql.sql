@@ -1,8 +1,5 @@
 {#- SQL of what `compare_runs` shows: a row per record or cell that is not the same after both runs. See _ask.yml for the columns. -#}
 {% macro compare_runs_sql(target_table, from_run_id=none, to_run_id=none) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
   {% set waits = lineage_audit._waits_for_a_run(target_table) %}
   {% if waits %}
     {% do return(waits) %}
@@ -22,12 +19,11 @@
   {% set times = [asked.from_run.committed_ts, asked.to_run.committed_ts] | sort %}
   {% set definitions = [] %}
   {% set places = [] %}
-  {% for row in lineage_audit._json_rows(
-    'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity\nfrom '
-    ~ lineage_audit._store('config_version') ~ "\nwhere kind = 'mapping' and config_hash in (\n  select config_hash\n  from " ~ events ~ '\n  where ' ~ of_target
+  {% for row in lineage_audit._pinned_rows(
+    '(\n  select config_hash\n  from ' ~ events ~ '\n  where ' ~ of_target
     ~ '\n    and event_ts <= ' ~ lineage_audit._time_literal(times[1])
     ~ '\n    and event_ts >= coalesce((select max(event_ts) from ' ~ events ~ ' where ' ~ of_target ~ ' and whole_table and event_ts <= ' ~ lineage_audit._time_literal(times[0]) ~ '), event_ts)\n)'
-  ) | sort(attribute='column_position') | sort(attribute='config_hash') %}
+  ) | sort(attribute='config_hash') %}
     {% set text = tojson([row.target_column, row.source_columns, row.source_types, row.transform_expr, row.default_expr, row.data_type, row.sensitivity]) %}
     {% set known = definitions | selectattr('text', 'equalto', text) | first %}
     {% if not known %}

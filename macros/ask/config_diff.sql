@@ -25,9 +25,6 @@
 
 {#- SQL of what `config_diff` shows: a row per cell of a mapping row or rule that is not the same under both runs. -#}
 {% macro config_diff_sql(target_table, from_run_id=none, to_run_id=none) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
   {% set waits = lineage_audit._waits_for_a_run(target_table) %}
   {% if waits %}
     {% do return(waits) %}

@@ -1,8 +1,5 @@
 {#- SQL of what `trace` says of a refused record: its last refusal, why, with which values, and whether it is still open. -#}
 {% macro refused_record_sql(target_table, target_pk, as_of=none, run_id=none) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
   {% set waits = lineage_audit._waits_for_a_run(target_table) %}
   {% if waits %}
     {% do return(waits) %}

@@ -1,5 +1,13 @@
 {#- The recomputation of gold's cells from logged texts, as config_version has pinned expression, cast, default and types. -#}
 
+{#- What config_version has pinned of the mapping rows under some config hashes (what `in` takes), by their places. -#}
+{% macro _pinned_rows(config_hashes) %}
+  {% do return(lineage_audit._json_rows(
+    'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity,\n  is_primary_key,\n  api_json_path\nfrom '
+    ~ lineage_audit._store('config_version') ~ "\nwhere kind = 'mapping' and config_hash in " ~ config_hashes
+  ) | sort(attribute='column_position') | list) %}
+{% endmacro %}
+
 {#- A mapping row of config_version as _cast takes it; its value and default stand inline. unprovable: why the row can't be
     recomputed from what is logged, or none. -#}
 {% macro _pinned_column(row, gold_columns=[]) %}

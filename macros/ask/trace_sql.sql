@@ -1,8 +1,5 @@
 {#- SQL of what `trace` reads: a row per mapped column of the record, as the run that answers wrote it. -#}
 {% macro trace_sql(target_table, target_pk, target_column=none, as_of=none, run_id=none) %}
-  {% if not execute %}
-    {% do return('select 1 as parsed_only') %}
-  {% endif %}
   {% set waits = lineage_audit._waits_for_a_run(target_table) %}
   {% if waits %}
     {% do return(waits) %}

@@ -34,10 +34,7 @@
   ) %}
   {% set pinned = {} %}
   {% if runs %}
-    {% for row in lineage_audit._json_rows(
-      'select distinct\n  config_hash,\n  column_position,\n  target_column,\n  source_columns,\n  source_types,\n  source_positions,\n  transform_expr,\n  default_expr,\n  data_type,\n  sensitivity,\n  is_primary_key,\n  api_json_path\nfrom '
-      ~ lineage_audit._store('config_version') ~ "\nwhere kind = 'mapping' and config_hash in " ~ lineage_audit._in_list(runs | map(attribute='config_hash') | unique | list)
-    ) | sort(attribute='column_position') %}
+    {% for row in lineage_audit._pinned_rows(lineage_audit._in_list(runs | map(attribute='config_hash') | unique | list)) %}
       {% do pinned.setdefault(row.config_hash, []).append(row) %}
     {% endfor %}
   {% endif %}
