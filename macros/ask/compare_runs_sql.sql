@@ -215,13 +215,14 @@ judged as (
 ),
 cells as (
   select
-    judged.target_pk,
-    logged.place = judged.from_place as is_from,
-    mapped_columns.target_column,
-    mapped_columns.definition,
-    logged.source_values,
-    runs.invocation_id,
-    runs.place
+    judged.target_pk as _lineage_target_pk,
+    logged.place = judged.from_place as _lineage_is_from,
+    mapped_columns.target_column as _lineage_target_column,
+    mapped_columns.definition as _lineage_position,
+    logged.source_values as _lineage_values,
+    logged.source_values as _lineage_source_values,
+    runs.invocation_id as _lineage_invocation_id,
+    runs.place as _lineage_place
   from judged
   inner join logged
     on judged.target_pk = logged.target_pk
@@ -409,9 +410,10 @@ differences as (
   ]) %}
 {% endmacro %}
 
-{#- Selects of `cells` with their values recomputed. One select takes all definitions in which each source column has one type. -#}
+{#- Selects of `cells` with their values recomputed. One select takes all definitions in which each source column has one type.
+    The names that stand beside the source columns are none that a source column may have. -#}
 {% macro _replayed_definitions(compared) %}
-  {% set kept = ['target_pk', 'is_from', 'target_column', 'source_values', 'invocation_id', 'place'] %}
+  {% set kept = ['_lineage_target_pk', '_lineage_is_from', '_lineage_target_column', '_lineage_source_values', '_lineage_invocation_id', '_lineage_place'] %}
   {% set branches = [] %}
   {% set untold = [] %}
   {% for definition in compared.definitions %}
@@ -438,13 +440,12 @@ differences as (
   {% endfor %}
   {% set selects = [] %}
   {% for branch in branches %}
-    {% set cells = '(\n      select\n        ' ~ (kept + ['definition as _lineage_position', 'source_values as _lineage_values']) | join(',\n        ') ~ '\n      from cells\n      where definition in ('
-      ~ branch.columns | map(attribute='position') | join(', ') ~ ')\n    ) as told' %}
+    {% set cells = '(select * from cells where _lineage_position in (' ~ branch.columns | map(attribute='position') | join(', ') ~ ')) as told' %}
     {% do selects.append(lineage_audit._replayed_cells(cells, kept, branch.columns)) %}
   {% endfor %}
   {% if untold or not selects %}
     {% do selects.append(
-      'select\n    ' ~ (kept + ['definition as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_type('text') ~ ') as replayed_value,\n    false as is_unreadable\n  from cells\n  where definition in ('
+      'select\n    ' ~ (kept + ['_lineage_position as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_type('text') ~ ') as replayed_value,\n    false as is_unreadable\n  from cells\n  where _lineage_position in ('
       ~ (untold or [0]) | join(', ') ~ ')'
     ) %}
   {% endif %}
@@ -480,6 +481,8 @@ differences as (
     'is_unreadable or (is_held and gold_value is distinct from replayed_value) as is_off',
     'count(*) over (partition by target_pk, is_from, target_column) as copies'
   ] | join(',\n    ') ~ '\n  from (\n    select\n      ' ~ [
-    'replayed.*', 'replayed.column_position as definition', is_held ~ ' as is_held', gold_value ~ ' as gold_value'
-  ] | join(',\n      ') ~ '\n    from replayed\n    left join in_gold\n      on replayed.invocation_id = in_gold.invocation_id\n      and replayed.target_pk = in_gold.target_pk\n  ) as beside_gold\n)') %}
+    'replayed._lineage_target_pk as target_pk', 'replayed._lineage_is_from as is_from', 'replayed._lineage_target_column as target_column',
+    'replayed._lineage_source_values as source_values', 'replayed._lineage_place as place', 'replayed.replayed_value', 'replayed.is_unreadable',
+    'replayed.column_position as definition', is_held ~ ' as is_held', gold_value ~ ' as gold_value'
+  ] | join(',\n      ') ~ '\n    from replayed\n    left join in_gold\n      on replayed._lineage_invocation_id = in_gold.invocation_id\n      and replayed._lineage_target_pk = in_gold.target_pk\n  ) as beside_gold\n)') %}
 {% endmacro %}

@@ -9,7 +9,7 @@ import mapped_cases as cases
 import pytest
 
 TYPES = {
-    "id": "string", "line": "int", "amount": "string", "rate": "int", "email": "string", "phone": "string", "day": "int", "fax": "string",
+    "id": "string", "line": "int", "amount": "string", "rate": "int", "email": "string", "phone": "string", "day": "int", "place": "string",
 }  # fmt: skip
 # bad is refused at first, worse later; late is refused, then filtered, then accepted; same has a refused row beside it.
 FIRST = [
@@ -45,7 +45,7 @@ QUOTED = '["it\'s \\"\\n","1"]'
 
 
 def rows(given: list[tuple]) -> list[tuple]:
-    """Nobody has a fax."""
+    """No place is known."""
     return [(*each, None) for each in given]
 
 
@@ -74,8 +74,8 @@ def mapping(table: str, total: str = "try_cast(amount as int) * rate") -> list[d
         ("phone", "phone", {"sensitivity": "hash", "column_position": 6}),
         (
             "fax",
-            "fax",
-            {"api_field_name": "fax", "api_json_path": "$.fax", "transform_expr": "lower(fax)", "description": "None."},
+            "place",
+            {"api_field_name": "fax", "api_json_path": "$.fax", "transform_expr": "lower(place)", "description": "None."},
         ),
         source_table="orders",
     )
