@@ -144,7 +144,7 @@
     {% if type is none and as_then and in_gold %}
       {% set type = in_gold.type %}
     {% endif %}
-    {% set column = dict(column, held=false, is_blind=false, type=type, is_marked=masked or column.mark != 'none') %}
+    {% set column = dict(column, held=false, is_blind=false, type=type, known_type=column.type, is_marked=masked or column.mark != 'none') %}
     {% if why is not none and as_then and in_gold %}
       {% set column = dict(
         column, held=true, is_blind=masked or not lineage_audit.is_readable_type(in_gold.type), was=column, type=in_gold.type, gold_type=in_gold.type, data_type=none,
@@ -318,6 +318,7 @@
       'name': column.name, 'is_new': not in_gold, 'is_gone': false, 'is_marked': column.is_marked, 'type_before': type_before, 'type_after': column.type,
       'before': lineage_audit.text_of(held_name, type_before) if in_gold else 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')',
       'after': lineage_audit.text_of_value(column.quoted, column.type),
+      'as_values': [held_name, column.quoted] if in_gold and (column.held or lineage_audit._same_type(type_before, column.known_type)) and lineage_audit._is_told_by_value(type_before) else none,
       'as_numbers': in_gold and not lineage_audit._same_type(type_before, column.type) and lineage_audit._is_number_type(type_before)
         and (column.type is none or lineage_audit._is_number_type(column.type))
     }) %}
@@ -330,10 +331,15 @@
       {% do plan.held_columns.append({'name': then.target_column, 'held_name': held_name, 'quoted_in_gold': lineage_audit.quote_name(in_gold.name), 'gold_type': in_gold.type}) %}
       {% do plan.compared.append({
         'name': then.target_column, 'is_new': false, 'is_gone': true, 'is_marked': then.sensitivity in ['mask', 'hash'], 'type_before': in_gold.type, 'type_after': none,
-        'before': lineage_audit.text_of(held_name, in_gold.type), 'after': 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')', 'as_numbers': false
+        'before': lineage_audit.text_of(held_name, in_gold.type), 'after': 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')', 'as_numbers': false, 'as_values': none
       }) %}
     {% endif %}
   {% endfor %}
+{% endmacro %}
+
+{#- Is it a type of which values are equal exactly where their texts are? -#}
+{% macro _is_told_by_value(type) %}
+  {% do return(not lineage_audit._is_nested_type(type) and (type | lower).split('(')[0] | trim not in ['double', 'float', 'real', 'json', 'variant', 'interval']) %}
 {% endmacro %}
 
 {#- Is it a type whose text is a number? -#}

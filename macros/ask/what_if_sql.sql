@@ -15,17 +15,22 @@
     '_lineage_reasons_before as reasons_before', judged.failed_rules ~ ' as reasons_after', '_lineage_warnings_before as warnings_before', '_lineage_warnings as warnings_after'
   ] %}
   {% set flags = [] %}
+  {% set differs = [] %}
   {% for cell in plan.compared %}
     {% do items.extend([cell.before ~ ' as before_' ~ loop.index, cell.after ~ ' as after_' ~ loop.index]) %}
-    {% set sides = ['before_' ~ loop.index, 'after_' ~ loop.index] %}
+    {% set sides = [cell.before, cell.after] %}
     {% if cell.as_numbers %}
-      {% set sides = [lineage_audit._plain_number(sides[0]), lineage_audit._plain_number(sides[1])] %}
+      {% set sides = [lineage_audit._plain_number(cell.before), lineage_audit._plain_number(cell.after)] %}
+    {% elif cell.as_values %}
+      {% set sides = cell.as_values %}
     {% endif %}
-    {% do flags.append("case when place = 'gold' and outcome = 'accepted' and " ~ sides[0] ~ ' is distinct from ' ~ sides[1] ~ ' then ' ~ lineage_audit.text_literal(cell.name) ~ ' end') %}
+    {% do items.append(sides | join(' is distinct from ') ~ ' as differs_' ~ loop.index) %}
+    {% do flags.append('case when differs_' ~ loop.index ~ ' then ' ~ lineage_audit.text_literal(cell.name) ~ ' end') %}
+    {% do differs.append('differs_' ~ loop.index) %}
   {% endfor %}
   {% do return([
     judged.ctes, lineage_audit._cte('compared', items, judged.from, []),
-    lineage_audit._cte('answered', ['*', lineage_audit.list_without_nulls(flags, '    ') ~ ' as changed_columns'], 'compared', [])
+    lineage_audit._cte('answered', ['*', "place = 'gold' and outcome = 'accepted' and (" ~ differs | join(' or ') ~ ') as is_changed', lineage_audit.list_without_nulls(flags, '      ') ~ ' as changed_columns'], 'compared', [])
   ] | join(',\n')) %}
 {% endmacro %}
 
@@ -37,9 +42,9 @@
 {#- The records counted, by all that tells how they stand: few rows, however many records there are. -#}
 {% macro _what_if_counts(plan) %}
   {% set facts = ['place', 'outcome', 'unknown', 'reasons_before', 'reasons_after', 'warnings_before', 'warnings_after'] %}
-  {% set items = facts + ['count(*) as record_count', 'sum(case when ' ~ lineage_audit.list_length('changed_columns') ~ ' > 0 then 1 else 0 end) as changed_records'] %}
+  {% set items = facts + ['count(*) as record_count', 'sum(case when is_changed then 1 else 0 end) as changed_records'] %}
   {% for cell in plan.compared %}
-    {% do items.append('sum(case when ' ~ lineage_audit.list_holds('changed_columns', cell.name) ~ ' then 1 else 0 end) as changed_' ~ loop.index) %}
+    {% do items.append('sum(case when is_changed and differs_' ~ loop.index ~ ' then 1 else 0 end) as changed_' ~ loop.index) %}
   {% endfor %}
   {% do return(lineage_audit._what_if_ctes(plan) ~ '\nselect\n  ' ~ items | join(',\n  ') ~ '\nfrom answered\ngroup by ' ~ facts | join(', ')) %}
 {% endmacro %}
@@ -70,7 +75,8 @@
   {% do return(
     lineage_audit._what_if_ctes(plan) ~ ',\n' ~ [
       lineage_audit._cte('with_facts', ['*', facts], 'answered', []),
-      lineage_audit._cte('cells', ['*'], lineage_audit.unnested('answered', 'changed_columns', 'changed_column'), []),
+      lineage_audit._cte('changed_records', ['*'], 'answered', ['is_changed']),
+      lineage_audit._cte('cells', ['*'], lineage_audit.unnested('changed_records', 'changed_columns', 'changed_column'), []),
       lineage_audit._cte('records', ['*'], lineage_audit.unnested('with_facts', 'facts', 'fact'), [])
     ] | join(',\n')
     ~ "\nselect\n  place,\n  record_key,\n  target_pk,\n  'changed' as change,\n  changed_column as target_column,\n  case changed_column\n    " ~ before | join('\n    ')
@@ -88,7 +94,7 @@
 {#- Some rows of each kind of change, by key. -#}
 {% macro _what_if_sample(plan, sample_rows) %}
   {% do return(
-    'select\n  *\nfrom (\n  select\n    *,\n    row_number() over (partition by place, change, target_column, reason order by record_key, before_value) as sample_place\n  from (\n'
+    'select\n  *\nfrom (\n  select\n    *,\n    row_number() over (partition by place, change, target_column, reason order by record_key) as sample_place\n  from (\n'
     ~ lineage_audit._what_if_details(plan) ~ '\n  ) as details\n) as numbered\nwhere sample_place <= ' ~ sample_rows
   ) %}
 {% endmacro %}
