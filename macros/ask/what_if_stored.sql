@@ -70,7 +70,7 @@
     {% endif %}
   {% endfor %}
   {% for column in plan.columns | selectattr('held') %}
-    {% if not lineage_audit._is_made_as_then(column, group) %}
+    {% if not lineage_audit._is_made_as_then(column.was, group) %}
       {% do return('other_config:' ~ column.name) %}
     {% endif %}
   {% endfor %}
@@ -189,7 +189,7 @@
   {% for rule in plan.blind_rules if rule.severity == 'ERROR' %}
     {% set as_then = namespace(yes=lineage_audit._is_rule_as_then(rule, 'validation', group)) %}
     {% for column in plan.columns if column.name in rule.columns %}
-      {% if not lineage_audit._is_made_as_then(column, group) %}
+      {% if not lineage_audit._is_made_as_then(column.was if column.held else column, group) %}
         {% set as_then.yes = false %}
       {% endif %}
     {% endfor %}

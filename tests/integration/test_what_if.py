@@ -27,6 +27,7 @@ NO_KEY = "(no key)"
 RULES = [
     cases.rule("REAL", "shop", "filter", "kind <> 'test'"),
     cases.rule("USUALLY_USD", "shop", "default", "'USD'"),
+    cases.rule("NO_EMAIL", "shop", "default", "nullif(email, '')"),
     cases.rule("NOT_NEGATIVE", "shop", "validation", "amount >= 0", severity="ERROR"),
     cases.rule("MUCH", "shop", "validation", "total <= 500", severity="WARN"),
     cases.rule("ADDRESS", "shop", "validation", "email like '%@%'", severity="ERROR"),
@@ -40,7 +41,7 @@ def mapping(table: str, **cells: dict) -> list[dict]:
         ("amount", "amount", {"data_type": "int", "column_position": 2}),
         ("total", "amount|rate", {"transform_expr": "try_cast(amount as int) * rate", "data_type": "decimal(18,2)", "column_position": 3}),
         ("currency", "currency", {"transform_expr": "upper(currency)", "business_rule_id": "USUALLY_USD", "column_position": 4}),
-        ("email", "email", {"sensitivity": "mask", "column_position": 5}),
+        ("email", "email", {"sensitivity": "mask", "business_rule_id": "NO_EMAIL", "column_position": 5}),
     ]  # fmt: skip
     return cases.mapped_columns(
         "shop", table, *[(name, sources, {**others, **cells.get(name, {})}) for name, sources, others in columns]
@@ -126,11 +127,12 @@ CASES = {
 }  # fmt: skip
 EDITED = {"total": {"transform_expr": "try_cast(amount as int) * rate + 1"}, "amount": {"data_type": "bigint"}}
 EDITED_RULES = [
-    *(RULES[:1]),
+    RULES[0],
+    RULES[2],
     cases.rule("USUALLY_USD", "shop", "default", "'EUR'"),
     cases.rule("NOT_NEGATIVE", "shop", "validation", "amount >= -10", severity="ERROR"),
     cases.rule("MUCH", "shop", "validation", "total <= 500", severity="ERROR"),
-    RULES[4],
+    RULES[5],
     cases.rule("SMALL", "shop", "validation", "total >= 20", severity="WARN"),
     cases.rule("NOT_50", "shop", "filter", "amount <> '50'"),
 ]
