@@ -102,70 +102,33 @@
 {% endmacro %}
 
 {#- What of one config can be compared: {key: the columns that make the key, columns: all that are compared, each as _pinned_column has it
-    with source_type, mark, path, steps (within an element of the array, where the path goes through it) and in_array, array: the steps to
-    the array or none, unproved: [{name, reason}], problems}. With problems nothing can be. -#}
+    with source_type, mark, path, array: the steps to its array or none, in_array, and steps, those after that, array: the one that
+    the key goes through or none, unproved: [{name, reason}], problems}. With problems nothing can be. -#}
 {% macro _compared_paths(rows, gold_columns, tested) %}
   {% set problems = [] %}
   {% set columns = [] %}
   {% set unproved = [] %}
   {% set arrays = [] %}
-  {% for row in rows %}
-    {% set is_key = row.is_primary_key == 'true' %}
-    {% set problem = namespace(text=none, remedy=none) %}
-    {% set steps = lineage_audit.json_path_steps(row.api_json_path) if row.api_json_path else none %}
-    {% set arrays_of_row = (steps or []) | selectattr('each') | list | length %}
-    {% set single = row.source_columns | length == 1 %}
-    {% set comparable = single and lineage_audit._is_comparable_type(row.source_types[0]) %}
-    {% set unprovable = lineage_audit._why_unprovable(dict(row, sensitivity='none')) or ('unreadable_type' if not comparable else none) %}
-    {% set reason = namespace(name=none) %}
-    {% if row.api_json_path and steps is none %}
-      {% set problem.text = "api_json_path '" ~ row.api_json_path ~ "' is no path that payload_matches can follow." %}
-      {% set problem.remedy = "Write names, places and at most one [*], as in $.order.lines[*]['due.date'], or leave it empty." %}
-    {% elif is_key and not row.api_json_path %}
-      {% set problem.text = 'is part of the key, and has no api_json_path: no payload can be told to be that of a row.' %}
-      {% set problem.remedy = 'Write where the payload holds it, and build the model again.' %}
-    {% elif is_key and not single %}
-      {% set problem.text = 'is part of the key, and is made of ' ~ (row.source_columns | length or 'no') ~ ' source columns: no payload can be told to be that of a row.' %}
-      {% set problem.remedy = 'Let the source have it as one column, with an api_json_path, and build the model again.' %}
-    {% elif is_key and arrays_of_row > 1 %}
-      {% set problem.text = "is part of the key, and its api_json_path '" ~ row.api_json_path ~ "' goes through more than one array." %}
-      {% set problem.remedy = 'One [*] can be followed. Give the test a view as raw that has a row for each element of the outer one.' %}
-    {% elif is_key and unprovable is not none %}
-      {% set problem.text = 'is part of the key, and can not be made of a payload again: ' ~ lineage_audit._unprovable_sentences()[unprovable] ~ '.' %}
-      {% set problem.remedy = 'Let the source have the key as it is, and build the model again.' %}
-    {% elif row.api_json_path and not single %}
-      {% set reason.name = 'not_one_source_column' %}
-    {% elif row.api_json_path and row.sensitivity == 'mask' %}
-      {% set reason.name = 'masked_value' %}
-    {% elif row.api_json_path and not comparable %}
-      {% set reason.name = 'unreadable_type' %}
-    {% endif %}
-    {% if problem.text is not none %}
-      {% do problems.append(lineage_audit._problem(
-        'field_mapping', tested.endpoint_name ~ ' / ' ~ tested.target_table ~ ' / ' ~ row.target_column, problem.text, problem.remedy
-      )) %}
+  {% for row in rows if row.api_json_path or row.is_primary_key == 'true' %}
+    {% set steps = lineage_audit.json_path_steps(row.api_json_path or '') %}
+    {% set problem = lineage_audit._path_problem(row, steps, tested) %}
+    {% set reason = lineage_audit._why_not_compared(row) %}
+    {% if problem is not none %}
+      {% do problems.append(problem) %}
       {% if row.api_json_path %}
         {% do unproved.append({'name': row.target_column, 'reason': 'path_not_followed'}) %}
       {% endif %}
-    {% elif reason.name is not none %}
-      {% do unproved.append({'name': row.target_column, 'reason': reason.name}) %}
-    {% elif row.api_json_path %}
-      {% set before = [] %}
-      {% set within = [] %}
-      {% for step in steps %}
-        {% if within or 'each' in step %}
-          {% do within.append(step) %}
-        {% else %}
-          {% do before.append(step) %}
-        {% endif %}
-      {% endfor %}
-      {% do columns.append(dict(
-        lineage_audit._pinned_column(row, gold_columns), is_key=is_key, mark=row.sensitivity or 'none', source_type=row.source_types[0],
-        source_positions=row.source_positions, path=row.api_json_path, in_array=arrays_of_row > 0, array=before if arrays_of_row else none, arrays=arrays_of_row,
-        steps=within[1:] if arrays_of_row else steps
-      )) %}
-      {% if is_key and arrays_of_row and before not in arrays %}
-        {% do arrays.append(before) %}
+    {% elif reason is not none %}
+      {% do unproved.append({'name': row.target_column, 'reason': reason}) %}
+    {% else %}
+      {% set column = dict(
+        lineage_audit._pinned_column(row, gold_columns), is_key=row.is_primary_key == 'true', mark=row.sensitivity or 'none',
+        source_type=row.source_types[0], source_positions=row.source_positions, path=row.api_json_path
+      ) %}
+      {% do column.update(lineage_audit._steps_by_array(steps)) %}
+      {% do columns.append(column) %}
+      {% if column.is_key and column.in_array and column.array not in arrays %}
+        {% do arrays.append(column.array) %}
       {% endif %}
     {% endif %}
   {% endfor %}
@@ -180,7 +143,7 @@
   {% for column in columns %}
     {% if problems %}
       {% do unproved.append({'name': column.name, 'reason': 'path_not_followed'}) %}
-    {% elif column.in_array and (column.array != array or column.arrays > 1) %}
+    {% elif column.in_array and (column.array != array or column.steps | selectattr('each') | list) %}
       {% do unproved.append({'name': column.name, 'reason': 'other_array'}) %}
     {% else %}
       {% do compared.append(column) %}
@@ -189,9 +152,71 @@
   {% do return({'key': compared | selectattr('is_key') | list, 'columns': compared, 'array': array, 'unproved': unproved, 'problems': problems}) %}
 {% endmacro %}
 
+{#- What keeps a mapping row from being followed into a payload, or payloads from being told by it, as a problem; or none. -#}
+{% macro _path_problem(row, steps, tested) %}
+  {% set said = none %}
+  {% set count = row.source_columns | length %}
+  {% if row.api_json_path and steps is none %}
+    {% set said = [
+      "api_json_path '" ~ row.api_json_path ~ "' is no path that payload_matches can follow.",
+      "Write names, places and at most one [*], as in $.order.lines[*]['due.date'], or leave it empty."
+    ] %}
+  {% elif row.is_primary_key != 'true' %}
+    {% do return(none) %}
+  {% elif not row.api_json_path %}
+    {% set said = [
+      'is part of the key, and has no api_json_path: no payload can be told to be that of a row.',
+      'Write where the payload holds it, and build the model again.'
+    ] %}
+  {% elif count != 1 %}
+    {% set said = [
+      'is part of the key, and is made of ' ~ (count or 'no') ~ ' source columns: no payload can be told to be that of a row.',
+      'Let the source have it as one column, with an api_json_path, and build the model again.'
+    ] %}
+  {% elif steps | selectattr('each') | list | length > 1 %}
+    {% set said = [
+      "is part of the key, and its api_json_path '" ~ row.api_json_path ~ "' goes through more than one array.",
+      'One [*] can be followed. Give the test a view as raw that has a row for each element of the outer one.'
+    ] %}
+  {% else %}
+    {% set unprovable = lineage_audit._why_unprovable(dict(row, sensitivity='none')) or lineage_audit._why_not_compared(row) %}
+    {% if unprovable is not none %}
+      {% set said = [
+        'is part of the key, and can not be made of a payload again: ' ~ lineage_audit._unprovable_sentences()[unprovable] ~ '.',
+        'Let the source have the key as it is, and build the model again.'
+      ] %}
+    {% endif %}
+  {% endif %}
+  {% do return(none if said is none else lineage_audit._problem(
+    'field_mapping', tested.endpoint_name ~ ' / ' ~ tested.target_table ~ ' / ' ~ row.target_column, said[0], said[1]
+  )) %}
+{% endmacro %}
+
 {#- JSON has no bytes. -#}
-{% macro _is_comparable_type(type) %}
-  {% do return(type is not none and lineage_audit.is_readable_type(type) and type | lower not in ['blob', 'bytea', 'binary', 'varbinary']) %}
+{% macro _why_not_compared(row) %}
+  {% set type = row.source_types[0] if row.source_types else none %}
+  {% if row.source_columns | length != 1 %}
+    {% do return('not_one_source_column') %}
+  {% elif row.sensitivity == 'mask' %}
+    {% do return('masked_value') %}
+  {% elif type is none or not lineage_audit.is_readable_type(type) or type | lower in ['blob', 'bytea', 'binary', 'varbinary'] %}
+    {% do return('unreadable_type') %}
+  {% endif %}
+  {% do return(none) %}
+{% endmacro %}
+
+{#- The steps of a path before and after its first [*]. -#}
+{% macro _steps_by_array(steps) %}
+  {% set first = namespace(place=none) %}
+  {% for step in steps %}
+    {% if 'each' in step and first.place is none %}
+      {% set first.place = loop.index0 %}
+    {% endif %}
+  {% endfor %}
+  {% if first.place is none %}
+    {% do return({'array': none, 'in_array': false, 'steps': steps}) %}
+  {% endif %}
+  {% do return({'array': steps[:first.place], 'in_array': true, 'steps': steps[first.place + 1:]}) %}
 {% endmacro %}
 
 {#- Each logged source value beside the value at its path in the payload of its row, where the two differ. A row has the payload that
