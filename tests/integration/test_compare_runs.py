@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 
@@ -40,7 +41,7 @@ THIRD = [
     ("same", 1, "refused once more", 2, None, None, 3),
     ("late", 1, "5", 2, None, None, 3),
 ]
-TABLES = ("exploded", "compact", "in_row", "kept", "merged", "edited")
+TABLES = ("in_row", "kept", "merged", "edited")
 QUOTED = '["it\'s \\"\\n","1"]'
 
 
@@ -75,7 +76,12 @@ def mapping(table: str, total: str = "try_cast(amount as int) * rate") -> list[d
         (
             "fax",
             "place",
-            {"api_field_name": "fax", "api_json_path": "$.fax", "transform_expr": "lower(place)", "description": "None."},
+            {
+                "api_field_name": "fax",
+                "api_json_path": "$.fax",
+                "transform_expr": "lower(place)",
+                "description": "None.",
+            },
         ),
         source_table="orders",
     )
@@ -92,15 +98,13 @@ def project(engine, make_project, hash_key):
     project = make_project(
         engine,
         models={
-            "exploded": model(table),
-            "compact": model(table, "capture='compact'"),
             "in_row": model(table, "capture='in_row'"),
-            "kept": model(table, "rejected='keep'"),
+            "kept": model(table, "capture='compact', rejected='keep'"),
             "merged": model(merge, "watermark='day', capture='compact'"),
             "edited": model(table),
         },
         analyses={
-            "dashboard": "{{ lineage_audit.compare_runs_sql('exploded') }}",
+            "dashboard": "{{ lineage_audit.compare_runs_sql('edited', 'first', 'second') }}",
             "config": "{{ lineage_audit.config_diff_sql('edited') }}",
             "refusal": "{{ lineage_audit.refused_record_sql('edited', ['bad', 1]) }}",
             "record": "{{ lineage_audit.trace_sql('edited', ['bad', 1]) }}",
@@ -114,7 +118,7 @@ def project(engine, make_project, hash_key):
         properties=cases.source_properties("orders"),
     )
     cases.create_source(project, "orders", TYPES, rows(FIRST))
-    project.unbuilt = project.dbt("compile")
+    project.unbuilt = project.dbt("compile", "--select", "dashboard", "config", "refusal", "record")
     project.dbt("build", vars={"lineage_audit_run_id": "first", "lineage_audit_code_version": "v1"})
     project.alone = compare(project, check=False, target_table="merged")
     cases.create_source(project, "orders", TYPES, rows(SECOND))
@@ -128,7 +132,7 @@ def project(engine, make_project, hash_key):
         "build", "--select", "field_mapping", "merged", "edited",
         vars={"lineage_audit_run_id": "third", "lineage_audit_code_version": "v2"},
     )  # fmt: skip
-    project.execute(f"update {project.schema}.compact set total = 77 where id in ('same', 'changed')")
+    project.execute(f"update {project.schema}.kept set total = 77 where id in ('same', 'changed')")
     extra = "column extra int" if engine == "duckdb" else "columns (extra int)"
     project.execute(f"alter table {project.schema}.merged add {extra}")
     project.dbt("compile", "--select", "dashboard", "columns_with_thin_lineage")
@@ -141,11 +145,10 @@ def compare(project, check: bool = True, **arguments):
     )
 
 
-def compared(project, table: str, from_run_id=None, to_run_id=None, **arguments) -> dict:
+@functools.cache
+def compared(project, table: str, from_run_id=None, to_run_id=None) -> dict:
     return json.loads(
-        compare(
-            project, target_table=table, from_run_id=from_run_id, to_run_id=to_run_id, output="json", **arguments
-        ).output
+        compare(project, target_table=table, from_run_id=from_run_id, to_run_id=to_run_id, output="json").output
     )
 
 
@@ -180,7 +183,7 @@ def without_phone(found: list[tuple]) -> list[tuple]:
 
 
 def test_records_added_gone_refused_and_released_and_cells_that_changed(project):
-    answer = compared(project, "exploded")
+    answer = compared(project, "edited", "first", "second")
     assert (answer["schema_version"], answer["from_run"]["run_id"], answer["to_run"]["run_id"]) == (
         1,
         "first",
@@ -201,7 +204,7 @@ def test_a_hashed_cell_is_compared_by_its_hash_and_a_masked_one_is_named(project
         inner = hashlib.sha256(f"{hash_key}:{text}".encode()).hexdigest()
         return hashlib.sha256(f"{hash_key}:{inner}".encode()).hexdigest()
 
-    answer = compared(project, "exploded")
+    answer = compared(project, "edited", "first", "second")
     assert [each for each in cells(answer) if each[1] == "phone"] == [
         (pk("phoned"), "phone", hashed("3"), hashed("4"), SOURCE)
     ]
@@ -209,8 +212,7 @@ def test_a_hashed_cell_is_compared_by_its_hash_and_a_masked_one_is_named(project
 
 
 def test_a_value_that_its_lineage_does_not_give_is_unexplained(project):
-    answer = compared(project, "compact")
-    assert counts(answer)["changed"] == 4
+    answer = compared(project, "kept")
     assert without_phone(cells(answer)) == [
         OTHER_VALUES[0],
         (pk("changed"), "total", "20", "77", ["source_values", "unexplained"]),
@@ -220,7 +222,7 @@ def test_a_value_that_its_lineage_does_not_give_is_unexplained(project):
 
 
 def test_a_changed_expression_and_code_are_named_and_a_key_twice_is_not_compared(project):
-    answer = compared(project, "edited", "second", "third")
+    answer = compared(project, "edited")
     assert {each[0]: each[1:] for each in cells(answer)} == {
         **{pk(name): ("total", "20", "21", ["config", "code"]) for name in ("same", "phoned", "bad")},
     }
@@ -263,12 +265,14 @@ def test_rows_that_gold_holds_no_more_are_not_compared_in_mode_in_row(project):
 def test_a_table_that_keeps_refused_rows_tells_the_last_refusals(project):
     answer = compared(project, "kept")
     assert answer["limits"] == ["refusals_in_gold"]
-    assert counts(answer) == {"from": 6, "to": 6, "changed": 3, "refused": 1, "gone": 1, "added": 2}
+    assert counts(answer) == {"from": 6, "to": 6, "changed": 4, "refused": 1, "gone": 1, "added": 2}
 
 
 def test_a_person_reads_what_changed_and_why(project):
-    lines = compare(project, target_table="exploded", sample_rows=2).output.splitlines()
-    assert lines[0] == "exploded: 3 changed, 1 gone (refused), 1 added (refused before), 1 gone, 1 added"
+    lines = compare(
+        project, target_table="edited", from_run_id="first", to_run_id="second", sample_rows=2
+    ).output.splitlines()
+    assert lines[0] == "edited: 3 changed, 1 gone (refused), 1 added (refused before), 1 gone, 1 added"
     assert next(line.split() for line in lines if "amount" in line) == ["2", "cells", "amount", "source", "values"]
     assert len([line for line in lines if line.startswith('  ["')]) == 2
     assert lines[-1] == "  not compared  email of 4 records: its source values are logged masked or hashed"
@@ -279,26 +283,25 @@ def test_the_sql_serves_an_analysis_and_waits_for_the_first_run(project):
         assert "waits for a run of" in project.unbuilt.nodes[name].node.compiled_code
     found = project.query(project.compiled("dashboard"))
     assert cases.table_of([row for row in found if row["change"] == "changed"], "target_pk", "from_value", "to_value", "causes") == sorted(
-        ((each[0], *each[2:]) for each in cells(compared(project, "exploded"))), key=repr
+        ((each[0], *each[2:]) for each in cells(compared(project, "edited", "first", "second"))), key=repr
     )  # fmt: skip
     assert cases.table_of([row for row in found if row["change"] != "changed"], "change", "target_pk", "record_count") == [
         ("added", pk("new"), 1), ("gone", pk("gone"), 1), ("not_comparable", None, 4), ("refused", pk("worse"), 1), ("released", pk("bad"), 1),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"target_table": "explodet"}, "Did you mean exploded?"),
+def test_what_is_not_there_is_told(project):
+    errors = [
         ({"target_table": "merged", "from_run_id": "frist"}, "has the run_id 'frist'. Did you mean first"),
+        ({"target_table": "mergd"}, "Did you mean merged?"),
         ({"target_table": "merged", "from_run_id": "x", "to_run_id": "first"}, "There are: third, second, first"),
         ({"target_table": "merged", "from_run_id": "first", "to_run_id": "first"}, "name two runs"),
-    ],
-)
-def test_what_is_not_there_is_told(project, arguments, message):
-    invocation = compare(project, check=False, **arguments)
-    assert not invocation.success
-    assert message in invocation.messages
+    ]
+    # What is said does not depend on the engine.
+    for arguments, message in errors if project.engine == "duckdb" else errors[:1]:
+        invocation = compare(project, check=False, **arguments)
+        assert not invocation.success
+        assert message in invocation.messages
 
 
 def test_one_run_alone_can_not_be_compared(project):
