@@ -153,7 +153,7 @@
       {% do plan.notes.append(column.name ~ ' is taken as gold holds it: ' ~ lineage_audit._unprovable_sentences()[why.reason] ~ '.') if why.reason != 'masked_value' %}
     {% elif why is not none and why.reason == 'non_deterministic' %}
       {% do plan.notes.append(column.name ~ ': ' ~ lineage_audit._unprovable_sentences()[why.reason] ~ '; a run will give others.') %}
-    {% elif why is not none %}
+    {% elif why is not none and not (why.reason == 'unreadable_type' and last.capture == 'in_row') %}
       {% do problems.append(lineage_audit._problem('field_mapping', lineage_audit._row_key(column.row), why.problem, why.remedy)) %}
     {% endif %}
     {% if not column.held %}
@@ -189,7 +189,7 @@
         'reason': 'masked_value', 'problem': "source column '" ~ field.name ~ "' is stored " ~ ('masked' if field.mark == 'mask' else 'hashed') ~ ', and a changed row needs its values.',
         'remedy': (leave ~ ', or take the mark out of sensitivity and build the table once with --full-refresh.') | trim
       }) %}
-    {% elif field and last.capture != 'in_row' and not lineage_audit.is_readable_type(field.type) %}
+    {% elif field and not lineage_audit.is_readable_type(field.type) %}
       {% do return({
         'reason': 'unreadable_type', 'problem': "source column '" ~ field.name ~ "' is " ~ field.type ~ ', which can not be read back from its text.',
         'remedy': (leave ~ ", or build the table once with capture='in_row', which keeps values as they are.") | trim
