@@ -1,0 +1,3 @@
+from workspace.server import main
+
+main()

@@ -1,0 +1,87 @@
+"""The Spark session that does the work: local, with Delta, its tables in a folder of the run."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Types of which databricks-sql-connector gets the text: neither Arrow nor its own conversion has a value for them.
+_AS_TEXT = ("interval", "variant", "void")
+
+
+def start_spark(directory: Path, settings: dict[str, str]) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("workspace").config("spark.sql.warehouse.dir", str(directory / "warehouse"))
+    for name, value in {**_SETTINGS, **settings}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+# What a SQL warehouse sets and Spark doesn't, or what a machine with few cores needs.
+_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.sources.default": "delta",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    # The catalog lives as long as the process does.
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+
+
+def to_arrow(frame: DataFrame) -> pyarrow.Table:
+    """The rows of a result. A statement that has none gives a table without columns."""
+    if not frame.columns:
+        return pyarrow.table({})
+    kinds = [field.dataType.simpleString() for field in frame.schema.fields]
+    if any(kind.startswith(_AS_TEXT) for kind in kinds):
+        # By position, since names may repeat.
+        names = list(frame.columns)
+        numbered = frame.toDF(*(f"column_{number}" for number in range(len(names))))
+        expressions = [
+            f"cast(column_{number} as string) as column_{number}" if kind.startswith(_AS_TEXT) else f"column_{number}"
+            for number, kind in enumerate(kinds)
+        ]
+        return numbered.selectExpr(*expressions).toArrow().rename_columns(names)
+    return frame.toArrow()
+
+
+def table_of(columns: dict[str, list[Any]]) -> pyarrow.Table:
+    """A result of texts, made here."""
+    return pyarrow.table({name: pyarrow.array(values, pyarrow.string()) for name, values in columns.items()})
+
+
+def map_texts(table: pyarrow.Table, change: Callable[[str], str]) -> pyarrow.Table:
+    """The table with each of its texts changed."""
+    for position, column in enumerate(table.columns):
+        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+            texts = [value if value is None else change(value) for value in column.to_pylist()]
+            name = table.schema.field(position).name
+            table = table.set_column(position, name, pyarrow.array(texts, pyarrow.string()))
+    return table
+
+
+def error_of(exception: BaseException) -> tuple[str | None, str]:
+    """Error condition and message of what Spark or Delta raised, without traces."""
+    condition = None
+    for name in ("getCondition", "getErrorClass"):
+        with contextlib.suppress(Exception):
+            condition = condition or getattr(exception, name)()
+    text = re.split(r"\n\n?JVM stacktrace:|;\n'|\n== SQL", str(exception))[0]
+    return condition, text.strip()

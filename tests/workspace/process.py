@@ -1,0 +1,129 @@
+"""The stand-in as a test uses it: started, reached by a profile or a connection, read back, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workspace.server import CLUSTER_PATH, WAREHOUSE_PATH
+
+ADMIN_TOKEN = "admin-token"
+
+
+class WorkspaceProcess:
+    """A stand-in of its own process, which answers as soon as this is made."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        catalogs: Iterable[str] = ("main", "governance"),
+        users: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        spark_settings: Mapping[str, str] | None = None,
+    ):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log_path = directory / "spark.log"
+        command = [sys.executable, "-m", "workspace", "--directory", str(directory)]
+        for name in catalogs:
+            command += ["--catalog", name]
+        for option, pairs in (("--user", users), ("--secret", secrets), ("--conf", spark_settings)):
+            for name, value in (pairs or {}).items():
+                command += [option, f"{name}={value}"]
+        with self.log_path.open("w") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=Path(__file__).parents[1],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=dict(os.environ),
+            )
+        ready = self._process.stdout.readline()
+        if not ready.startswith("{"):
+            self.stop()
+            raise RuntimeError(f"the stand-in did not start:\n{self.log_path.read_text()}")
+        self.port = json.loads(ready)["port"]
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    # --- how it is reached -----------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def connection_parameters(self, http_path: str) -> dict[str, Any]:
+        """The connector takes plain HTTP only by this address, and would report its use to the workspace."""
+        return {"_connection_uri": self.url + http_path, "enable_telemetry": False}
+
+    def profile_output(
+        self,
+        schema: str,
+        *,
+        catalog: str = "main",
+        token: str = ADMIN_TOKEN,
+        on_cluster: bool = False,
+        threads: int = 4,
+    ) -> dict[str, Any]:
+        """A target of a dbt profile: a SQL warehouse, or an all-purpose cluster."""
+        http_path = CLUSTER_PATH if on_cluster else WAREHOUSE_PATH
+        return {
+            "type": "databricks",
+            "host": self.url,
+            "http_path": http_path,
+            "token": token,
+            "catalog": catalog,
+            "schema": schema,
+            "threads": threads,
+            "connect_retries": 0,
+            "connection_parameters": self.connection_parameters(http_path),
+        }
+
+    def connect(self, *, catalog: str = "main", token: str = ADMIN_TOKEN, on_cluster: bool = False) -> Any:
+        import databricks.sql
+
+        http_path = CLUSTER_PATH if on_cluster else WAREHOUSE_PATH
+        return databricks.sql.connect(
+            server_hostname="127.0.0.1",
+            http_path=http_path,
+            access_token=token,
+            catalog=catalog,
+            **self.connection_parameters(http_path),
+        )
+
+    def query(self, sql: str, **connection: Any) -> list[dict[str, Any]]:
+        with self.connect(**connection) as connected, connected.cursor() as cursor:
+            cursor.execute(sql)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    # --- what it knows ---------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return self._call("GET", "state")
+
+    def forget(self) -> None:
+        """Begin a new record of statements and refusals."""
+        self._call("POST", "forget")
+
+    def expire_sessions(self) -> int:
+        return self._call("POST", "expire-sessions")["expired"]
+
+    def _call(self, method: str, name: str) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.url}/stand-in/{name}", method=method)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)

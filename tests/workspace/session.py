@@ -1,0 +1,253 @@
+"""A session: its catalog, schema and user, and the way of a statement from text to result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+
+from workspace import shims
+from workspace.engine import error_of, map_texts, to_arrow
+from workspace.errors import RefusalError, config_not_available, syntax_error
+from workspace.governance import Governance
+from workspace.information_schema import read_through_views
+from workspace.names import SPARK_CATALOG, Catalogs
+from workspace.sql_text import bare, names_in, quoted, starts_with, tokens_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+ADMIN = "admin@example.com"
+
+# The statements that Databricks documents and Spark with Delta runs alike, by their first words.
+# https://docs.databricks.com/aws/en/sql/language-manual/
+_RELATION = ("schema", "database", "table", "view", "function")
+SHARED: tuple[tuple[str, ...], ...] = (
+    ("select",), ("with",), ("values",), ("insert",), ("merge", "into"), ("update",), ("delete", "from"),
+    ("truncate", "table"), ("explain",), ("describe",), ("desc",), ("vacuum",), ("restore",), ("refresh", "table"),
+    ("begin",), ("declare",), ("execute", "immediate"), ("alter", "table"), ("alter", "view"),
+    ("comment", "on", "table"), ("comment", "on", "schema"),
+    ("show", "tables"), ("show", "views"), ("show", "columns"), ("show", "tblproperties"), ("show", "create", "table"),
+    ("show", "table", "extended"), ("show", "functions"), ("show", "partitions"),
+    *(("create", kind) for kind in _RELATION),
+    *(("create", "or", "replace", kind) for kind in _RELATION),
+    *((*create, temporary, kind) for create in (("create",), ("create", "or", "replace"))
+      for temporary in ("temporary", "temp") for kind in ("view", "function")),
+    *(("drop", kind) for kind in (*_RELATION, "temporary")),
+)  # fmt: skip
+
+# What Spark says of statements that it has no code for, while Databricks may have.
+_UNKNOWN_TO_SPARK = (
+    "PARSE_SYNTAX_ERROR",
+    "UNSUPPORTED_",
+    "NOT_SUPPORTED_",
+    "_LEGACY_ERROR_",
+    "INVALID_STATEMENT_OR_CLAUSE",
+)
+
+# What a statement needs besides SELECT on all that it reads, by its first word.
+_WRITES = {"insert": "MODIFY", "merge": "MODIFY", "update": "MODIFY", "delete": "MODIFY", "truncate": "MODIFY"}
+
+
+@dataclass
+class Workspace:
+    """What all sessions share."""
+
+    spark: SparkSession
+    catalogs: Catalogs
+    governance: Governance
+    directory: Path
+    users: dict[str, str]  # the user of each token
+    secrets: dict[tuple[str, str], str] = field(default_factory=dict)  # the JVM's property that holds it
+    runtime_version: str = "17.3.x-scala2.13"
+    log: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, entry: dict[str, Any], *, refused: bool) -> None:
+        with self._lock:
+            self.log.append(entry)
+            if refused:
+                self.refused.append(entry)
+
+
+class Session:
+    def __init__(self, workspace: Workspace, user: str, catalog: str, schema: str, *, on_cluster: bool):
+        self.workspace = workspace
+        self.catalogs = workspace.catalogs
+        self.governance = workspace.governance
+        self.secrets = workspace.secrets
+        self.runtime_version = workspace.runtime_version
+        self.user = user
+        self.on_cluster = on_cluster
+        self.spark = workspace.spark.newSession()
+        self.use(catalog, schema)
+
+    # --- the current namespace -------------------------------------------------------------------------------
+
+    def use(self, catalog: str, schema: str) -> None:
+        self.catalog = self.catalogs.check(catalog)
+        self.schema = schema.lower()
+
+    def _set_spark_schema(self) -> None:
+        """A session may be in a schema that doesn't exist; only a name that needs it fails. Spark's own `default` stays empty."""
+        schema = self.catalogs.schema_in_spark(self.catalog, self.schema)
+        self.spark.catalog.setCurrentDatabase(schema if self._spark_schema_exists(schema) else "default")
+
+    def _spark_schema_exists(self, schema: str) -> bool:
+        return self._stored.databaseExists(schema)
+
+    @property
+    def _stored(self) -> Any:
+        return self.spark._jsparkSession.sharedState().externalCatalog()
+
+    def configure(self, parameter: str, value: str) -> None:
+        """Set a parameter; a warehouse has few, and Spark's own are not among them."""
+        name = parameter.lower()
+        if name in shims.SQL_PARAMETERS:
+            in_spark = shims.SQL_PARAMETERS[name]
+        elif self.on_cluster:
+            in_spark = parameter
+        else:
+            raise config_not_available(parameter)
+        if in_spark and value:
+            self.spark.conf.set(in_spark, value)
+
+    # --- what shims ask ----------------------------------------------------------------------------------------
+
+    def full_name(self, name: str, kind: str = "table") -> tuple[str, ...]:
+        """The parts of a name with the current catalog and schema where it has none, in lower case."""
+        parts = [token.value.lower() for token in tokens_of(name) if token.is_name]
+        if kind.lower() == "catalog":
+            return (self.catalogs.check(parts[0]),)
+        count = 2 if kind.lower() in ("schema", "database") else 3
+        if len(parts) > count:
+            raise syntax_error(name)
+        parts = [self.catalog, self.schema][: count - len(parts)] + parts
+        return (self.catalogs.check(parts[0]), *parts[1:])
+
+    def schema_exists(self, catalog: str, schema: str) -> bool:
+        return self._spark_schema_exists(self.catalogs.schema_in_spark(catalog, schema))
+
+    def relation_exists(self, catalog: str, schema: str, name: str) -> bool:
+        return self._stored.tableExists(self.catalogs.schema_in_spark(catalog, schema), name)
+
+    def stored_table(self, catalog: str, schema: str, name: str) -> Any:
+        return self._stored.getTable(self.catalogs.schema_in_spark(catalog, schema), name)
+
+    def _in_spark(self, catalog: str, schema: str, name: str) -> str:
+        return quoted(SPARK_CATALOG, self.catalogs.schema_in_spark(catalog, schema), name)
+
+    def schema_of(self, catalog: str, schema: str, name: str) -> StructType:
+        return self.spark.table(self._in_spark(catalog, schema, name)).schema
+
+    def table_properties(self, catalog: str, schema: str, name: str) -> dict[str, str]:
+        rows = self.spark.sql(f"show tblproperties {self._in_spark(catalog, schema, name)}").collect()
+        return {row[0]: row[1] for row in rows if not row[0].startswith("view.")}
+
+    # --- statements ----------------------------------------------------------------------------------------------
+
+    def execute(self, statement: str) -> pyarrow.Table:
+        """The result of a statement, or RefusalError."""
+        entry: dict[str, Any] = {"user": self.user, "sql": statement, "shim": None, "error": None}
+        started = time.monotonic()
+        unknown = False
+        try:
+            return self._execute(bare(statement), entry)
+        except RefusalError as refusal:
+            unknown = refusal.unknown
+            entry["error"] = str(refusal)
+            raise
+        finally:
+            entry["seconds"] = round(time.monotonic() - started, 3)
+            self.workspace.record(entry, refused=unknown)
+
+    def _execute(self, sql: str, entry: dict[str, Any]) -> pyarrow.Table:
+        if found := shims.find(sql):
+            shim, match = found
+            entry["shim"] = shim.name
+            self._check_privileges(sql)
+            answer = shim.answer(self, match)
+            if isinstance(answer, pyarrow.Table):
+                return answer
+            sql = answer.sql
+        elif not any(starts_with(sql, *words) for words in SHARED):
+            raise syntax_error(sql)
+        else:
+            self._check_privileges(sql)
+        return self._run(sql)
+
+    def _run(self, sql: str) -> pyarrow.Table:
+        self._set_spark_schema()
+        in_spark = read_through_views(shims.replace_functions(sql, self), self)
+        in_spark = self.catalogs.to_spark(in_spark, self.catalog, self._spark_schema_exists)
+        if starts_with(sql, "alter") and any(token.is_word("rename") for token in tokens_of(sql)):
+            # Spark takes the new name without its catalog.
+            in_spark = in_spark.replace(f" {quoted(SPARK_CATALOG)}.", " ")
+        try:
+            table = to_arrow(self.spark.sql(in_spark))
+        except Exception as exception:
+            raise self._refusal_of(exception) from exception
+        self._keep_track(sql)
+        if starts_with(sql, "show") or starts_with(sql, "describe") or starts_with(sql, "desc"):
+            return map_texts(table, self.catalogs.from_spark)
+        return table
+
+    def _refusal_of(self, exception: Exception) -> RefusalError:
+        """What Spark raised, as the platform would word it: the condition stands in brackets, the SQLSTATE at the end."""
+        condition, message = error_of(exception)
+        refusal = RefusalError("", "", "", unknown=condition is None or condition.startswith(_UNKNOWN_TO_SPARK))
+        refusal.condition = condition or "INTERNAL_ERROR"
+        refusal.sqlstate = message.rpartition("SQLSTATE: ")[2][:5] if "SQLSTATE: " in message else "XX000"
+        refusal.args = (self.catalogs.from_spark(message),)
+        return refusal
+
+    def _keep_track(self, sql: str) -> None:
+        """Governance follows what is made, dropped and renamed."""
+        verb = sql.split(None, 1)[0].lower()
+        if verb not in ("create", "drop", "alter"):
+            return
+        words = [token.text.lower() for token in tokens_of(sql)[:8] if token.kind == "word"]
+        kind = next((word for word in words if word in _RELATION), None)
+        is_temporary = "temporary" in words or "temp" in words
+        if kind is None or is_temporary:
+            return
+        kind = "schema" if kind == "database" else kind
+        names = [sql[name.start : name.end] for name in names_in(sql) if name.names_relation]
+        if not names:
+            return
+        name = ".".join(self.full_name(names[0], kind))
+        if verb == "create":
+            self.governance.securable(name, kind, self.user)
+        elif verb == "drop":
+            self.governance.forget(name)
+        elif "rename" in [token.text.lower() for token in tokens_of(sql)] and len(names) > 1:
+            self.governance.rename(name, ".".join(self.full_name(names[1], kind)))
+
+    def _check_privileges(self, sql: str) -> None:
+        """A user who isn't the admin needs a privilege on each relation that a statement names."""
+        if self.user == self.governance.admin:
+            return
+        verb = sql.split(None, 1)[0].lower()
+        writes = _WRITES.get(verb)
+        for name in names_in(sql):
+            if not name.names_relation and len(name.parts) < 3:
+                continue
+            parts = [part.lower() for part in name.parts]
+            if parts[0] not in self.catalogs.names or len(parts) != 3:
+                continue
+            catalog, schema, relation = parts
+            if verb == "create" and not self.relation_exists(catalog, schema, relation):
+                self.governance.require(self.user, "CREATE TABLE", catalog, schema)
+            elif verb in ("drop", "alter", "create") and writes is None:
+                self.governance.require(self.user, "MANAGE", catalog, schema, relation)
+            else:
+                self.governance.require(self.user, writes or "SELECT", catalog, schema, relation)
+            # The first name is what is written; all others are read.
+            writes = "SELECT" if writes or verb in ("create", "drop", "alter") else None
+            verb = "select" if writes else verb
