@@ -38,7 +38,11 @@ class SessionWithoutSpark(Session):
         return schema in ("dev", "audit")
 
     def relation_exists(self, catalog, schema, name):
-        return self.schema_exists(catalog, schema) and name in ("orders", "events")
+        return (catalog, schema, name) in (
+            ("main", "dev", "orders"),
+            ("main", "dev", "events"),
+            ("governance", "audit", "events"),
+        )
 
     def _run(self, sql):
         self.sent.append(shims.replace_functions(sql, self))
@@ -159,7 +163,9 @@ def test_a_reader_needs_every_level(session, reader):
         missing.append(str(refusal).split("does not have ")[1].split(" on ")[0])
         session.execute(f"grant {privilege} on {on} to `{READER}`")
     assert missing == ["USE CATALOG", "USE SCHEMA", "SELECT"]
-    reader.execute("select * from main.dev.orders")
+    for name in ("main.dev.orders", "`dev`.orders", "orders", "(select 1) as other"):
+        reader.execute(f"select * from {name}")
+    assert refusal_of(reader, "select * from events").condition == "INSUFFICIENT_PERMISSIONS"
     assert refusal_of(reader, "insert into main.dev.orders select * from main.dev.orders").condition == (
         "INSUFFICIENT_PERMISSIONS"
     )

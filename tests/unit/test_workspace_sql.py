@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from workspace.errors import RefusalError
+from workspace.errors import RefusalError, refused_by_spark
 from workspace.names import Catalogs
 from workspace.sql_text import bare, names_in, starts_with
 
@@ -103,3 +103,20 @@ def test_a_catalog_that_is_not_there_is_refused():
 )
 def test_names_from_spark(text, expected):
     assert CATALOGS.from_spark(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "text", "expected"),
+    [
+        ("A.B", "[A.B] Two\nlines. SQLSTATE: 42P01; line 1 pos 5", "[A.B] Two\nlines. SQLSTATE: 42P01"),
+        (None, "something else", "[INTERNAL_ERROR] something else SQLSTATE: XX000"),
+        ("DELTA_X", "[DELTA_X] No state.", "[DELTA_X] No state. SQLSTATE: XX000"),
+    ],
+)
+def test_words_of_sparks_refusals(condition, text, expected):
+    assert str(refused_by_spark(condition, text, unknown=False)) == expected
+
+
+def test_names_in_python_code():
+    code = 'df.write.saveAsTable("`main`.`dev`.`a`"); x = "`other`.`dev`.`a`"; y = "main.dev.a"'
+    assert CATALOGS.in_code(code) == code.replace("`main`.`dev`.`a`", "`spark_catalog`.`main__dev`.`a`")

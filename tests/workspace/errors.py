@@ -5,6 +5,8 @@ https://docs.databricks.com/aws/en/error-messages/ says how a message is made up
 
 from __future__ import annotations
 
+import re
+
 
 class RefusalError(Exception):
     """A statement is refused. `unknown`: nothing here serves it, though the platform might."""
@@ -14,6 +16,15 @@ class RefusalError(Exception):
         self.condition = condition
         self.sqlstate = sqlstate
         self.unknown = unknown
+
+
+def refused_by_spark(condition: str | None, text: str, *, unknown: bool) -> RefusalError:
+    """What Spark or Delta raised, in the platform's form; most of it has that form already."""
+    parts = re.fullmatch(
+        r"(?:\[(?P<condition>[\w.]+)\] )?(?P<message>.*?)(?: SQLSTATE: (?P<state>\w{5}).*)?", text, re.DOTALL
+    )
+    name = condition or parts["condition"] or "INTERNAL_ERROR"
+    return RefusalError(name, parts["state"] or "XX000", parts["message"], unknown=unknown)
 
 
 def syntax_error(sql: str) -> RefusalError:

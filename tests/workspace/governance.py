@@ -7,7 +7,6 @@ so that a test sees what was set.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,9 +46,9 @@ class Governance:
         with self._lock:
             return self._securables.setdefault(name.lower(), Securable(kind, owner or self.admin))
 
-    def known(self, *, below: str = "") -> Iterator[tuple[str, Securable]]:
+    def known(self) -> list[tuple[str, Securable]]:
         with self._lock:
-            yield from [(name, each) for name, each in self._securables.items() if name.startswith(below)]
+            return list(self._securables.items())
 
     def forget(self, name: str) -> None:
         """The object was dropped, with all that lies in it."""

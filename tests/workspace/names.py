@@ -80,6 +80,14 @@ class Catalogs:
             return quoted(SPARK_CATALOG, self.schema_in_spark(current, first), rest[0])
         return None
 
+    def in_code(self, code: str) -> str:
+        """Python code with the names that dbt wrote into it, all parts quoted, as Spark knows them."""
+        alternatives = "|".join(map(re.escape, self.names))
+        quoted_schema = re.compile(rf"`({alternatives})`\.`([^`]+)`\.(?=`)", re.IGNORECASE)
+        return quoted_schema.sub(
+            lambda found: quoted(SPARK_CATALOG, self.schema_in_spark(found[1], found[2])) + ".", code
+        )
+
     def from_spark(self, text: str) -> str:
         """A text of Spark's, an error or a cell of a description, with names as the user knows them."""
 

@@ -53,6 +53,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle("POST")
 
+    def do_PUT(self) -> None:
+        self._handle("PUT")
+
+    def do_PATCH(self) -> None:
+        self._handle("PATCH")
+
     def _handle(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
@@ -65,8 +71,10 @@ class Handler(BaseHTTPRequestHandler):
                 200, "application/x-thrift", self._thrift(body, user or "", on_cluster=url.path == CLUSTER_PATH)
             )
         else:
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            answer = self.server.rest.call(method, url.path, user or "", query)
+            content = {name: values[0] for name, values in parse_qs(url.query).items()}
+            if "json" in (self.headers.get("Content-Type") or "") and body:
+                content |= json.loads(body)
+            answer = self.server.rest.call(method, url.path, user or "", content)
             missing = {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{method} {url.path}'"}
             self._reply_json(404 if answer is None else 200, missing if answer is None else answer)
 

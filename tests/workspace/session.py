@@ -12,11 +12,11 @@ import pyarrow
 
 from workspace import shims
 from workspace.engine import error_of, map_texts, to_arrow
-from workspace.errors import RefusalError, config_not_available, syntax_error
+from workspace.errors import RefusalError, config_not_available, refused_by_spark, syntax_error
 from workspace.governance import Governance
 from workspace.information_schema import read_through_views
 from workspace.names import SPARK_CATALOG, Catalogs
-from workspace.sql_text import bare, names_in, quoted, starts_with, tokens_of
+from workspace.sql_text import Name, bare, names_in, quoted, starts_with, tokens_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -199,13 +199,9 @@ class Session:
         return table
 
     def _refusal_of(self, exception: Exception) -> RefusalError:
-        """What Spark raised, as the platform would word it: the condition stands in brackets, the SQLSTATE at the end."""
         condition, message = error_of(exception)
-        refusal = RefusalError("", "", "", unknown=condition is None or condition.startswith(_UNKNOWN_TO_SPARK))
-        refusal.condition = condition or "INTERNAL_ERROR"
-        refusal.sqlstate = message.rpartition("SQLSTATE: ")[2][:5] if "SQLSTATE: " in message else "XX000"
-        refusal.args = (self.catalogs.from_spark(message),)
-        return refusal
+        unknown = condition is None or condition.startswith(_UNKNOWN_TO_SPARK)
+        return refused_by_spark(condition, self.catalogs.from_spark(message), unknown=unknown)
 
     def _keep_track(self, sql: str) -> None:
         """Governance follows what is made, dropped and renamed."""
@@ -229,6 +225,18 @@ class Session:
         elif "rename" in [token.text.lower() for token in tokens_of(sql)] and len(names) > 1:
             self.governance.rename(name, ".".join(self.full_name(names[1], kind)))
 
+    def _relation_named(self, name: Name) -> tuple[str, str, str] | None:
+        """The relation that a name stands for, by its place or its three parts. A short name may be that of a common table
+        expression: it stands for a relation if there is one."""
+        parts = [part.lower() for part in name.parts]
+        if len(parts) == 3 and parts[0] in self.catalogs.names:
+            return parts[0], parts[1], parts[2]
+        if name.names_relation and len(parts) < 3:
+            schema, relation = [self.schema, *parts][-2:]
+            if self.relation_exists(self.catalog, schema, relation):
+                return self.catalog, schema, relation
+        return None
+
     def _check_privileges(self, sql: str) -> None:
         """A user who isn't the admin needs a privilege on each relation that a statement names."""
         if self.user == self.governance.admin:
@@ -236,10 +244,8 @@ class Session:
         verb = sql.split(None, 1)[0].lower()
         writes = _WRITES.get(verb)
         for name in names_in(sql):
-            if not name.names_relation and len(name.parts) < 3:
-                continue
-            parts = [part.lower() for part in name.parts]
-            if parts[0] not in self.catalogs.names or len(parts) != 3:
+            parts = self._relation_named(name)
+            if parts is None:
                 continue
             catalog, schema, relation = parts
             if verb == "create" and not self.relation_exists(catalog, schema, relation):
