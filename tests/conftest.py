@@ -156,6 +156,31 @@ def spark_session(spark_settings: dict[str, str]):
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory):
+    """The stand-in for a Databricks workspace: catalogs `main` and `governance`, an admin and a reader without privileges."""
+    from workspace.process import WorkspaceProcess
+
+    wanted = ("spark.jars.packages", "spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions")
+    process = WorkspaceProcess(
+        tmp_path_factory.mktemp("databricks"),
+        users={"reader-token": "reader@example.com"},
+        secrets={"lineage_audit/key": HASH_KEY_VARIABLE},
+        spark_settings={name: spark_settings[name] for name in wanted},
+    )
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def databricks(databricks_process):
+    """The stand-in with an empty record; the test fails if it was asked for anything that it doesn't serve."""
+    databricks_process.forget()
+    yield databricks_process
+    refused = databricks_process.state()["refused"]
+    assert not refused, "the stand-in serves none of these:\n" + "\n".join(map(str, refused))
+
+
 # --- dbt ---------------------------------------------------------------------------------------------------
 
 
@@ -204,19 +229,24 @@ class Invocation:
 class Project:
     """A dbt project on disk and the database that it builds in."""
 
-    def __init__(self, directory: Path, workspace: Path, engine: str, schema: str, profile: str, spark=None):
+    def __init__(
+        self, directory: Path, workspace: Path, engine: str, schema: str, profile: str, spark=None, databricks=None
+    ):
         self.directory = directory
         self.workspace = workspace
         self.engine = engine
         self.schema = schema
         self.database_path = workspace / "warehouse.duckdb"
         self.spark = spark
+        self.databricks = databricks
         self.invocations: list[Invocation] = []
         self.profile = profile
         self.output = self._output()
         self._write_profile()
 
     def _output(self) -> dict[str, Any]:
+        if self.engine == "databricks":
+            return self.databricks.profile_output(self.schema)
         output = {**_profile_output(self.engine), "schema": self.schema}
         if self.engine == "duckdb":
             output["path"] = str(self.database_path)
@@ -314,6 +344,8 @@ class Project:
         """The rows that a query gives, each as a dict; structs are dicts, lists are lists."""
         if self.engine == "spark":
             return [row.asDict(recursive=True) for row in self.spark.sql(sql).collect()]
+        if self.engine == "databricks":
+            return self.databricks.query(sql)
         with self.connect() as connection:
             cursor = connection.execute(sql)
             names = [column[0] for column in cursor.description]
@@ -330,6 +362,9 @@ class Project:
         if self.engine == "spark":
             for statement in statements:
                 self.spark.sql(statement)
+        elif self.engine == "databricks":
+            for statement in statements:
+                self.databricks.query(statement)
         else:
             with self.connect() as connection:
                 for statement in statements:
@@ -449,7 +484,9 @@ def make_sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     def make(engine: str) -> Project:
         workspace = tmp_path_factory.mktemp(f"sample_{engine}_")
         spark = request.getfixturevalue("spark_session") if engine == "spark" else None
-        return Project(ROOT, workspace, engine, f"sample_{next(numbers)}", profile="lineage_audit", spark=spark)
+        databricks = request.getfixturevalue("databricks_process") if engine == "databricks" else None
+        schema = f"sample_{next(numbers)}"
+        return Project(ROOT, workspace, engine, schema, profile="lineage_audit", spark=spark, databricks=databricks)
 
     return make
 
