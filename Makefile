@@ -23,7 +23,7 @@ unexport DBT_TARGET DBT_PROFILE DBT_PROJECT_DIR LINEAGE_AUDIT_DUCKDB_PATH
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- environment: installed once, and again when the lock changes ---------------------------------------------
 
@@ -67,6 +67,11 @@ demo-spark: $(VENV)/.installed-spark
 test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta; ARGS go to pytest
 	$(BIN)/python -m pytest --install-java $(ARGS)
 
+.PHONY: workspace
+workspace: $(VENV)/.installed-dev ## a stand-in for a Databricks workspace, until it is stopped; ARGS go to it
+	export JAVA_HOME; JAVA_HOME=$$(scripts/ensure_java.sh); \
+	cd tests && ../$(BIN)/python -m workspace --directory ../.workspace $(ARGS)
+
 .PHONY: torture
 torture: $(VENV)/.installed-dev ## kill dbt in the midst of its work, hundreds of times, and check what the next run leaves
 	LINEAGE_AUDIT_TORTURE=full $(BIN)/python -m pytest --install-java tests/torture -s $(ARGS)
@@ -87,5 +92,5 @@ bench: $(VENV)/.installed-dev ## measure what lineage costs, on both engines; AR
 
 .PHONY: clean
 clean: ## remove everything that the commands above made, but not the environment
-	rm -rf target logs dbt_packages .spark lineage_audit.duckdb lineage_audit.duckdb.wal
+	rm -rf target logs dbt_packages .spark .workspace lineage_audit.duckdb lineage_audit.duckdb.wal
 	rm -rf .pytest_cache .ruff_cache .hypothesis

@@ -161,11 +161,11 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
     """The stand-in for a Databricks workspace: catalogs `main` and `governance`, an admin and a reader without privileges."""
     from workspace.process import WorkspaceProcess
 
-    wanted = ("spark.jars.packages", "spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions")
+    wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions")
     process = WorkspaceProcess(
         tmp_path_factory.mktemp("databricks"),
         users={"reader-token": "reader@example.com"},
-        secrets={"lineage_audit/key": HASH_KEY_VARIABLE},
+        secrets={"lineage_audit/hash_key": HASH_KEY_VARIABLE},
         spark_settings={name: spark_settings[name] for name in wanted},
     )
     yield process

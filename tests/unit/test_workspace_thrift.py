@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import threading
+import urllib.error
+import urllib.request
 from decimal import Decimal
 
 import databricks.sql
@@ -140,3 +142,12 @@ def test_a_session_that_expired_is_refused(connect, server):
     assert server.service.expire_sessions() >= 1
     with pytest.raises(Error, match="Invalid SessionHandle"), connection.cursor() as cursor:
         cursor.execute("rows")
+
+
+def test_an_endpoint_that_nobody_serves_is_refused_and_remembered(server):
+    url = f"http://127.0.0.1:{server.server_port}/api/2.1/unity-catalog/tables"
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer t"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 404
+    assert server.workspace.refused == [{"user": "someone", "endpoint": "GET /api/2.1/unity-catalog/tables"}]

@@ -1,8 +1,8 @@
 """A Databricks workspace on one machine, for tests of the unmodified dbt-databricks adapter.
 
-    cd tests && python -m workspace --directory /tmp/workspace
+    make workspace
 
-starts it, prints one line of JSON with its port once it answers, and serves until it is stopped: the Thrift protocol of
+starts it (`python -m workspace --help` in this folder's parent says what it can be told), prints one line of JSON with its port once it answers, and serves until it is stopped: the Thrift protocol of
 databricks-sql-connector and the REST endpoints that dbt-databricks calls, in front of a local Spark session with Delta.
 
 What passes here has gone through the adapter's own code, SQL and protocol. It has not run on Databricks.

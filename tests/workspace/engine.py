@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +22,16 @@ def start_spark(directory: Path, settings: dict[str, str]) -> SparkSession:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("workspace").config("spark.sql.warehouse.dir", str(directory / "warehouse"))
-    for name, value in {**_SETTINGS, **settings}.items():
+    for name, value in {**_SETTINGS, "spark.jars.packages": _delta_packages(), **settings}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def _delta_packages() -> str:
+    """profiles.yml is the one place that names Delta's version; an environment variable may name another."""
+    profile = (Path(__file__).parents[2] / "profiles.yml").read_text(encoding="utf-8")
+    (variable, default) = re.findall(r"spark\.jars\.packages: .*env_var\('(\w+)', '([^']+)'\)", profile)[0]
+    return os.environ.get(variable, default)
 
 
 # What a SQL warehouse sets and Spark doesn't, or what a machine with few cores needs.
