@@ -66,8 +66,13 @@ def to_arrow(frame: DataFrame) -> pyarrow.Table:
             f"cast(column_{number} as string) as column_{number}" if kind.startswith(_AS_TEXT) else f"column_{number}"
             for number, kind in enumerate(kinds)
         ]
-        return numbered.selectExpr(*expressions).toArrow().rename_columns(names)
-    return frame.toArrow()
+        return _collected(numbered.selectExpr(*expressions)).rename_columns(names)
+    return _collected(frame)
+
+
+def _collected(frame: DataFrame) -> pyarrow.Table:
+    # toArrow() would cast the batches to a schema in which Arrow finds no room for a struct with fields that are never NULL.
+    return pyarrow.Table.from_batches(frame._collect_as_arrow(empty_list_if_zero_records=False))
 
 
 def table_of(columns: dict[str, list[Any]]) -> pyarrow.Table:

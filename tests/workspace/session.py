@@ -137,6 +137,10 @@ class Session:
     def relation_exists(self, catalog: str, schema: str, name: str) -> bool:
         return self._stored.tableExists(self.catalogs.schema_in_spark(catalog, schema), name)
 
+    def is_temporary_view(self, name: str) -> bool:
+        (first, *rest) = [token.value for token in tokens_of(name) if token.is_name]
+        return not rest and self.spark._jsparkSession.sessionState().catalog().getTempView(first).isDefined()
+
     def stored_table(self, catalog: str, schema: str, name: str) -> Any:
         return self._stored.getTable(self.catalogs.schema_in_spark(catalog, schema), name)
 

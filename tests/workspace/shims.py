@@ -188,6 +188,10 @@ def show_schemas(session: Session, found: re.Match[str]) -> Answer:
 @shim(r"(?:describe|desc) (?:table )?extended <name> as json")
 def describe_as_json(session: Session, found: re.Match[str]) -> Answer:
     """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-aux-describe-table#json-formatted-output"""
+    if session.is_temporary_view(found["name"]):
+        fields = session.spark.table(found["name"]).schema.jsonValue()["fields"]
+        view = {"table_name": _unquoted(found["name"]), "type": "VIEW", "columns": list(map(_column_as_json, fields))}
+        return table_of({"json_metadata": [json.dumps(view)]})
     catalog, schema, name = session.full_name(found["name"])
     if not session.relation_exists(catalog, schema, name):
         raise table_not_found(quoted(catalog, schema, name))
