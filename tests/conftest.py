@@ -168,7 +168,10 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
         secrets={"lineage_audit/hash_key": HASH_KEY_VARIABLE},
         spark_settings={name: spark_settings[name] for name in wanted},
     )
-    yield process
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in process.environment.items():
+            patch.setenv(name, value)
+        yield process
     process.stop()
 
 

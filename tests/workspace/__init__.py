@@ -18,7 +18,7 @@ What passes here has gone through the adapter's own code, SQL and protocol. It h
 | `engine` | the Spark session |
 | `session` | a session of a user: from a statement to its result, or to its refusal |
 | `thrift_service`, `rest`, `python_runs`, `server` | the protocol, the endpoints, and the process that serves them |
-| `process` | the stand-in as a test uses it |
+| `process`, `certificate` | the stand-in as a test uses it |
 
 A statement goes to Spark as it is, with its names replaced, if its kind is one that Spark and Databricks share
 (`session.SHARED`); a shim answers it, if one is made for it; or it is refused, and remembered as refused. A test that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workspace.certificate import HOST, make_certificate
 from workspace.server import CLUSTER_PATH, WAREHOUSE_PATH
 
 ADMIN_TOKEN = "admin-token"
@@ -30,7 +32,16 @@ class WorkspaceProcess:
     ):
         directory.mkdir(parents=True, exist_ok=True)
         self.log_path = directory / "spark.log"
-        command = [sys.executable, "-m", "workspace", "--directory", str(directory)]
+        self.certificate = make_certificate(directory / "certificate.pem")
+        command = [
+            sys.executable,
+            "-m",
+            "workspace",
+            "--directory",
+            str(directory),
+            "--certificate",
+            str(self.certificate),
+        ]
         for name in catalogs:
             command += ["--catalog", name]
         for option, pairs in (("--user", users), ("--secret", secrets), ("--conf", spark_settings)):
@@ -63,12 +74,21 @@ class WorkspaceProcess:
     # --- how it is reached -----------------------------------------------------------------------------------
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def host(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of dbt needs so that the adapter's REST calls trust the certificate."""
+        return {"REQUESTS_CA_BUNDLE": str(self.certificate)}
 
     def connection_parameters(self, http_path: str) -> dict[str, Any]:
-        """The connector takes plain HTTP only by this address, and would report its use to the workspace."""
-        return {"_connection_uri": self.url + http_path, "enable_telemetry": False}
+        """A port of its own and a certificate of its own, and no report to the workspace of how it is used."""
+        return {
+            "_connection_uri": f"https://{self.host}{http_path}",
+            "_tls_trusted_ca_file": str(self.certificate),
+            "enable_telemetry": False,
+        }
 
     def profile_output(
         self,
@@ -83,7 +103,7 @@ class WorkspaceProcess:
         http_path = CLUSTER_PATH if on_cluster else WAREHOUSE_PATH
         return {
             "type": "databricks",
-            "host": self.url,
+            "host": self.host,
             "http_path": http_path,
             "token": token,
             "catalog": catalog,
@@ -98,7 +118,7 @@ class WorkspaceProcess:
 
         http_path = CLUSTER_PATH if on_cluster else WAREHOUSE_PATH
         return databricks.sql.connect(
-            server_hostname="127.0.0.1",
+            server_hostname=self.host,
             http_path=http_path,
             access_token=token,
             catalog=catalog,
@@ -124,6 +144,7 @@ class WorkspaceProcess:
         return self._call("POST", "expire-sessions")["expired"]
 
     def _call(self, method: str, name: str) -> dict[str, Any]:
-        request = urllib.request.Request(f"{self.url}/stand-in/{name}", method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        request = urllib.request.Request(f"https://{self.host}/stand-in/{name}", method=method)
+        trusted = ssl.create_default_context(cafile=self.certificate)
+        with urllib.request.urlopen(request, timeout=60, context=trusted) as response:
             return json.load(response)

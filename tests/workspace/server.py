@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,14 @@ class Server(ThreadingHTTPServer):
     # Every dbt thread opens a connection of its own, and jobs start at once.
     request_queue_size = 128
 
-    def __init__(self, workspace: Workspace, port: int = 0):
+    def __init__(self, workspace: Workspace, port: int = 0, certificate: Path | None = None):
+        """With a certificate, a file that holds its private key too, it speaks HTTPS."""
         super().__init__(("127.0.0.1", port), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # The thread that serves a connection shakes hands: a client that doesn't would hold up all others.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.workspace = workspace
         self.service = ThriftService(workspace)
         self.rest = Rest(workspace, self.service)
@@ -107,6 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m workspace", description="A Databricks workspace for tests.")
     parser.add_argument("--directory", type=Path, required=True, help="where tables and files of the workspace lie")
     parser.add_argument("--port", type=int, default=0, help="0: any that is free")
+    parser.add_argument("--certificate", type=Path, help="a PEM file with certificate and private key: speak HTTPS")
     parser.add_argument("--catalog", action="append", default=[], help="a catalog of Unity Catalog; may be repeated")
     parser.add_argument(
         "--user", action="append", type=_pair, default=[], help="TOKEN=NAME: a user without privileges; may be repeated"
@@ -138,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
         property_name = f"workspace.secret.{scope}.{key}"
         spark._jvm.java.lang.System.setProperty(property_name, os.environ[variable])
         workspace.secrets[scope, key] = property_name
-    with Server(workspace, options.port) as server:
+    with Server(workspace, options.port, options.certificate) as server:
         print(json.dumps({"port": server.server_port, "ready": True}), flush=True)
         try:
             server.serve_forever()
