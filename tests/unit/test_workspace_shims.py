@@ -10,7 +10,7 @@ from workspace import shims
 from workspace.errors import RefusalError
 from workspace.governance import Governance
 from workspace.names import Catalogs
-from workspace.session import ADMIN, Session, Workspace
+from workspace.session import ADMIN, Session, Workspace, _with_catalog
 
 READER = "reader@example.com"
 
@@ -45,6 +45,7 @@ class SessionWithoutSpark(Session):
         )
 
     def _run(self, sql):
+        self._check_time_travel(sql)
         self.sent.append(shims.replace_functions(sql, self))
         self._keep_track(sql)
         return pyarrow.table({})
@@ -119,6 +120,17 @@ def test_masks_and_row_filters_are_kept(session):
     session.execute("alter table orders alter column name drop mask")
     session.execute("alter table orders drop row filter")
     assert not {"column_masks", "row_filter"} & set(session.governance.as_json()["main.dev.orders"])
+
+
+def test_a_masked_table_has_no_history(session):
+    statements = ("describe history main.dev.orders limit 1", "select * from orders version as of 3 where id = 1")
+    for sql in statements:
+        session.execute(sql)
+    session.execute("alter table orders alter column name set mask main.dev.hide")
+    assert [refusal_of(session, sql).condition.rpartition(".")[2] for sql in statements] == [
+        "DESCRIBE_HISTORY", "TIME_TRAVEL",
+    ]  # fmt: skip
+    session.execute("select * from orders")
 
 
 def test_hive_metastore_has_no_tags(session):
@@ -222,6 +234,15 @@ def test_a_warehouse_takes_no_setting_of_sparks(session):
     cluster = SessionWithoutSpark(on_cluster=True)
     (row,) = cluster.execute("SET spark.databricks.clusterUsageTags.sparkVersion").to_pylist()
     assert row["value"].startswith("17.3")
+
+
+def test_a_description_tells_catalog_and_schema():
+    rows = {
+        "col_name": ["id", "Catalog", "Database", "Type"],
+        "data_type": ["int", "spark_catalog", "main.dev", "MANAGED"],
+    }
+    described = _with_catalog(pyarrow.table(rows)).to_pydict()
+    assert described["data_type"] == ["int", "main", "dev", "MANAGED"]
 
 
 def test_comments_on_columns_and_views(session):

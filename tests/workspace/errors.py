@@ -59,6 +59,11 @@ def secret_not_found(scope: str, key: str) -> RefusalError:
     return RefusalError(condition, "22531", f"The secret '{key}' cannot be found in scope '{scope}'.")
 
 
+def no_history_of_masked(name: str, feature: str) -> RefusalError:
+    condition = f"ROW_LEVEL_SECURITY_COLUMN_MASK_FEATURE_NOT_SUPPORTED.{feature}"
+    return RefusalError(condition, "0A000", f"Row filters and column masks of {name} are not supported here.")
+
+
 def only_with_unity_catalog(what: str) -> RefusalError:
     return RefusalError(
         "UC_COMMAND_NOT_SUPPORTED", "0AKUC", f"The command(s): {what} are not supported in Hive metastore."

@@ -12,7 +12,13 @@ import pyarrow
 
 from workspace import shims
 from workspace.engine import error_of, map_texts, to_arrow
-from workspace.errors import RefusalError, config_not_available, refused_by_spark, syntax_error
+from workspace.errors import (
+    RefusalError,
+    config_not_available,
+    no_history_of_masked,
+    refused_by_spark,
+    syntax_error,
+)
 from workspace.governance import Governance
 from workspace.information_schema import read_through_views
 from workspace.names import SPARK_CATALOG, Catalogs
@@ -186,7 +192,19 @@ class Session:
             self._check_privileges(sql)
         return self._run(sql)
 
+    def _check_time_travel(self, sql: str) -> None:
+        """https://docs.databricks.com/aws/en/error-messages/row-level-security-column-mask-feature-not-supported-error-class"""
+        for name in names_in(sql):
+            after = [token.text.lower() for token in tokens_of(sql[name.end :])[:3]]
+            reads_history = starts_with(sql[: name.start], "describe", "history")
+            travels = after[1:] == ["as", "of"] and after[0] in ("version", "timestamp")
+            if (travels or reads_history) and (parts := self._relation_named(name)):
+                table = self.governance.securable(".".join(parts))
+                if table.row_filter or table.column_masks:
+                    raise no_history_of_masked(quoted(*parts), "TIME_TRAVEL" if travels else "DESCRIBE_HISTORY")
+
     def _run(self, sql: str) -> pyarrow.Table:
+        self._check_time_travel(sql)
         self._set_spark_schema()
         in_spark = read_through_views(shims.replace_functions(sql, self), self)
         in_spark = self.catalogs.to_spark(in_spark, self.catalog, self._spark_schema_exists)
@@ -198,8 +216,10 @@ class Session:
         except Exception as exception:
             raise self._refusal_of(exception) from exception
         self._keep_track(sql)
-        if starts_with(sql, "show") or starts_with(sql, "describe") or starts_with(sql, "desc"):
+        if starts_with(sql, "show"):
             return map_texts(table, self.catalogs.from_spark)
+        if starts_with(sql, "describe") or starts_with(sql, "desc"):
+            return _with_catalog(map_texts(table, self.catalogs.from_spark))
         return table
 
     def _refusal_of(self, exception: Exception) -> RefusalError:
@@ -261,3 +281,15 @@ class Session:
             # The first name is what is written; all others are read.
             writes = "SELECT" if writes or verb in ("create", "drop", "alter") else None
             verb = "select" if writes else verb
+
+
+def _with_catalog(described: pyarrow.Table) -> pyarrow.Table:
+    """A description of a table tells catalog and schema in a row each; Spark has both of them in the schema's name."""
+    if described.num_columns < 2:
+        return described
+    labels, values = described.column(0).to_pylist(), described.column(1).to_pylist()
+    if "Catalog" not in labels or "Database" not in labels:
+        return described
+    for label, value in zip(("Catalog", "Database"), values[labels.index("Database")].split("."), strict=True):
+        values[labels.index(label)] = value
+    return described.set_column(1, described.column_names[1], pyarrow.array(values, pyarrow.string()))
