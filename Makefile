@@ -64,8 +64,8 @@ demo-spark: $(VENV)/.installed-spark
 	spark_dbt run-operation show_sample --quiet
 
 .PHONY: test
-test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta; ARGS go to pytest
-	$(BIN)/python -m pytest --install-java $(ARGS)
+test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta, or with TARGET=databricks; ARGS go to pytest
+	$(if $(filter databricks,$(TARGET)),LINEAGE_AUDIT_TEST_ENGINES=databricks )$(BIN)/python -m pytest --install-java $(ARGS)
 
 .PHONY: workspace
 workspace: $(VENV)/.installed-dev ## a stand-in for a Databricks workspace, until it is stopped; ARGS go to it

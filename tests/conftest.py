@@ -36,7 +36,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ENGINES = ("duckdb", "spark")
+# The stand-in for a Databricks workspace is an engine of its own: `make test TARGET=databricks`.
+ENGINES = tuple(os.environ.get("LINEAGE_AUDIT_TEST_ENGINES", "duckdb spark").split())
 HASH_KEY_VARIABLE = "DBT_ENV_SECRET_LINEAGE_AUDIT_KEY"
 HASH_KEY = "a key that stands nowhere but in the environment"
 
@@ -402,7 +403,8 @@ def _cell(value: Any) -> str:
 
 
 @pytest.fixture(
-    scope="session", params=[pytest.param(name, marks=pytest.mark.spark if name == "spark" else ()) for name in ENGINES]
+    scope="session",
+    params=[pytest.param(name, marks=() if name == "duckdb" else pytest.mark.spark) for name in ENGINES],
 )
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn."""
@@ -443,12 +445,12 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         name: str = "consumer",
     ) -> Project:
         workspace = tmp_path_factory.mktemp(f"{name}_{engine}_")
-        spark = request.getfixturevalue("spark_session") if engine == "spark" else None
-        if spark:
+        server = _server_of(engine, request)
+        if spark := server.get("spark"):
             # Delta keeps a snapshot, with its plan, of each of its last 10,000 tables for an hour: they would fill the heap.
             spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
         schema = f"{name}_{next(numbers)}"
-        project = Project(workspace / "project", workspace, engine, schema, profile=name, spark=spark)
+        project = Project(workspace / "project", workspace, engine, schema, profile=name, **server)
         project.write("dbt_project.yml", _merged(_project_file(name), config or {}))
         project.write("packages.yml", {"packages": [{"local": str(ROOT)}]})
         _install_package(project.directory)
@@ -486,12 +488,17 @@ def make_sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
     def make(engine: str) -> Project:
         workspace = tmp_path_factory.mktemp(f"sample_{engine}_")
-        spark = request.getfixturevalue("spark_session") if engine == "spark" else None
-        databricks = request.getfixturevalue("databricks_process") if engine == "databricks" else None
         schema = f"sample_{next(numbers)}"
-        return Project(ROOT, workspace, engine, schema, profile="lineage_audit", spark=spark, databricks=databricks)
+        return Project(ROOT, workspace, engine, schema, profile="lineage_audit", **_server_of(engine, request))
 
     return make
+
+
+def _server_of(engine: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a project on this engine is built and read through, started when the first one needs it."""
+    if engine == "spark":
+        return {"spark": request.getfixturevalue("spark_session")}
+    return {"databricks": request.getfixturevalue("databricks_process")} if engine == "databricks" else {}
 
 
 def _project_file(name: str) -> dict[str, Any]:

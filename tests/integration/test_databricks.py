@@ -33,6 +33,26 @@ def test_nothing_is_left_in_another_catalog(sample, databricks):
         assert databricks.query(f"show schemas in {catalog}") == [{"databaseName": "default"}]
 
 
+def statements_for(databricks, model):
+    return [each["sql"] for each in databricks.state()["statements"] if f'.{model}"' in each.get("sql", "")]
+
+
+def test_a_table_of_this_run_is_read_at_its_version(sample, databricks):
+    sample.dbt("run", "--select", "silver_customers", "gold_customers")
+    statements = statements_for(databricks, "gold_customers")
+    assert any("version as of" in sql for sql in statements)
+    assert not any("create or replace table" in sql and "__lineage_source" in sql for sql in statements)
+
+
+def test_a_masked_table_is_read_once(sample, databricks):
+    silver = f"main.{sample.schema}_silver.silver_customers"
+    databricks.query(f"alter table {silver} alter column email set mask main.default.hide")
+    sample.dbt("run", "--select", "gold_customers")
+    statements = statements_for(databricks, "gold_customers")
+    assert any("create or replace table" in sql and "__lineage_source" in sql for sql in statements)
+    databricks.query(f"alter table {silver} alter column email drop mask")
+
+
 def test_a_cell_is_traced(sample, databricks):
     (row,) = sample.query(
         f"select target_pk, target_column, source_values_json from main.{sample.schema}_audit.column_lineage "

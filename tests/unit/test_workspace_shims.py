@@ -46,6 +46,7 @@ class SessionWithoutSpark(Session):
 
     def _run(self, sql):
         self._check_time_travel(sql)
+        self._check_schema(sql)
         self.sent.append(shims.replace_functions(sql, self))
         self._keep_track(sql)
         return pyarrow.table({})
@@ -243,6 +244,14 @@ def test_a_description_tells_catalog_and_schema():
     }
     described = _with_catalog(pyarrow.table(rows)).to_pydict()
     assert described["data_type"] == ["int", "main", "dev", "MANAGED"]
+
+
+def test_what_is_made_needs_its_schema(session):
+    session.execute("create table x (id int)")
+    session.use("main", "nowhere")
+    session.execute("create or replace temporary view x as select 1")
+    for sql in ("create table x (id int)", "create view main.nothing.x as select 1"):
+        assert refusal_of(session, sql).condition == "SCHEMA_NOT_FOUND"
 
 
 def test_comments_on_columns_and_views(session):

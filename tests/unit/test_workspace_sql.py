@@ -44,6 +44,18 @@ def test_names_may_be_quoted_and_spaced():
     assert name.parts == ("main", "a`b", "c")
 
 
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("create table if not exists a (id int)", ["a"]),
+        ("insert into a (x, y) select x, f(y) from range(5) join b (c)", ["a"]),
+        ("create or replace view a (x comment 'y') as select 1 from d", ["a", "d"]),
+    ],
+)
+def test_relations_by_their_place(sql, names):
+    assert [name.parts[0] for name in names_in(sql) if name.names_relation] == names
+
+
 def test_first_words():
     assert starts_with("  Create  OR\nreplace Table x", "create", "or", "replace", "table")
     assert not starts_with("create", "create", "table")

@@ -17,6 +17,7 @@ from workspace.errors import (
     config_not_available,
     no_history_of_masked,
     refused_by_spark,
+    schema_not_found,
     syntax_error,
 )
 from workspace.governance import Governance
@@ -205,6 +206,7 @@ class Session:
 
     def _run(self, sql: str) -> pyarrow.Table:
         self._check_time_travel(sql)
+        self._check_schema(sql)
         self._set_spark_schema()
         in_spark = read_through_views(shims.replace_functions(sql, self), self)
         in_spark = self.catalogs.to_spark(in_spark, self.catalog, self._spark_schema_exists)
@@ -227,27 +229,36 @@ class Session:
         unknown = condition is None or condition.startswith(_UNKNOWN_TO_SPARK)
         return refused_by_spark(condition, self.catalogs.from_spark(message), unknown=unknown)
 
+    def _objects_changed(self, sql: str) -> tuple[str, str, list[str]] | None:
+        """What a statement makes, drops or alters: the verb, the kind of object, its full name, and the new one if it has any."""
+        tokens = tokens_of(sql)
+        verb = tokens[0].text.lower()
+        words = [token.text.lower() for token in tokens[:8] if token.kind == "word"]
+        kind = next((word for word in words if word in _RELATION), None)
+        names = [sql[name.start : name.end] for name in names_in(sql) if name.names_relation]
+        if verb not in ("create", "drop", "alter") or kind is None or not names or {"temporary", "temp"} & set(words):
+            return None
+        kind = "schema" if kind == "database" else kind
+        is_renamed = verb == "alter" and any(token.is_word("rename") for token in tokens)
+        return verb, kind, [".".join(self.full_name(name, kind)) for name in names[: 1 + is_renamed]]
+
+    def _check_schema(self, sql: str) -> None:
+        """What is made needs its schema, also where that is the session's own and isn't named."""
+        changed = self._objects_changed(sql)
+        if changed and changed[:2] in (("create", "table"), ("create", "view")):
+            catalog, schema, _ = changed[2][0].split(".")
+            if not self.schema_exists(catalog, schema):
+                raise schema_not_found(catalog, schema)
+
     def _keep_track(self, sql: str) -> None:
         """Governance follows what is made, dropped and renamed."""
-        verb = sql.split(None, 1)[0].lower()
-        if verb not in ("create", "drop", "alter"):
-            return
-        words = [token.text.lower() for token in tokens_of(sql)[:8] if token.kind == "word"]
-        kind = next((word for word in words if word in _RELATION), None)
-        is_temporary = "temporary" in words or "temp" in words
-        if kind is None or is_temporary:
-            return
-        kind = "schema" if kind == "database" else kind
-        names = [sql[name.start : name.end] for name in names_in(sql) if name.names_relation]
-        if not names:
-            return
-        name = ".".join(self.full_name(names[0], kind))
+        verb, kind, names = self._objects_changed(sql) or (None, "", [])
         if verb == "create":
-            self.governance.securable(name, kind, self.user)
+            self.governance.securable(names[0], kind, self.user)
         elif verb == "drop":
-            self.governance.forget(name)
-        elif "rename" in [token.text.lower() for token in tokens_of(sql)] and len(names) > 1:
-            self.governance.rename(name, ".".join(self.full_name(names[1], kind)))
+            self.governance.forget(names[0])
+        elif len(names) > 1:
+            self.governance.rename(*names)
 
     def _relation_named(self, name: Name) -> tuple[str, str, str] | None:
         """The relation that a name stands for, by its place or its three parts. A short name may be that of a common table

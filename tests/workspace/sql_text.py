@@ -99,7 +99,9 @@ def names_in(sql: str) -> Iterator[Name]:
         while position + 1 < len(tokens) and tokens[position].text == "." and tokens[position + 1].is_name:
             parts.append(tokens[position + 1])
             position += 2
-        is_call = position < len(tokens) and tokens[position].text == "(" and len(parts) == 1
+        # A list of columns follows the name of a table that is made or written; elsewhere it is a function's arguments.
+        has_columns = bool(before and before.is_word("exists", "into", "overwrite", "table", "view"))
+        is_call = position < len(tokens) and tokens[position].text == "(" and len(parts) == 1 and not has_columns
         is_keyword = len(parts) == 1 and first.is_word("if", "like", "not", *_BEFORE_RELATION)
         if is_call or is_keyword or (before and before.text in (".", ":")):
             continue
