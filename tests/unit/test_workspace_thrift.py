@@ -150,4 +150,10 @@ def test_an_endpoint_that_nobody_serves_is_refused_and_remembered(server):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=60)
     assert refused.value.code == 404
-    assert server.workspace.refused == [{"user": "someone", "endpoint": "GET /api/2.1/unity-catalog/tables"}]
+    assert server.workspace.refused[-1] == {"user": "someone", "endpoint": "GET /api/2.1/unity-catalog/tables"}
+
+
+def test_a_call_that_nobody_serves_is_refused_and_remembered(connect, server):
+    with connect() as connection, connection.cursor() as cursor, pytest.raises(Error):
+        cursor.columns()
+    assert server.workspace.refused[-1] == {"user": "someone", "call": "GetColumns"}

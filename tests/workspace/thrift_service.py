@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow
-from databricks.sql.thrift_api.TCLIService import ttypes
+from databricks.sql.thrift_api.TCLIService import TCLIService, ttypes
+from thrift.Thrift import TApplicationException
 
 from workspace.engine import table_of
 from workspace.errors import RefusalError
@@ -137,6 +138,17 @@ class ThriftService:
         self._operations: dict[bytes, Operation] = {}
         # What of a request doesn't stand in the Thrift message: who sends it, and to what compute.
         self.request = threading.local()
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        """A call of the protocol that nothing here serves: it is refused, and remembered."""
+        if not hasattr(TCLIService.Iface, name):
+            raise AttributeError(name)
+
+        def refuse(request: Any) -> None:
+            self._workspace.record({"user": self.request.user, "call": name}, refused=True)
+            raise TApplicationException(TApplicationException.UNKNOWN_METHOD, name)
+
+        return refuse
 
     # --- sessions --------------------------------------------------------------------------------------------
 
