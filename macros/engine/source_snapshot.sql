@@ -17,13 +17,53 @@
   {% if not lineage_audit._is_running() %}
     {% do return({'sql': source | string, 'staged': none}) %}
   {% endif %}
-  {% set relation = load_relation(built_source) %}
-  {% if relation.is_delta and relation.type != 'view' and source | string == built_source | string %}
+  {% if source | string == built_source | string and lineage_audit.has_versions(built_source) %}
     {% set version = run_query('describe history ' ~ built_source ~ ' limit 1').rows[0]['version'] %}
     {% do return({'sql': built_source ~ ' version as of ' ~ version, 'staged': none}) %}
   {% endif %}
   {% set staged = lineage_audit._staged_source() %}
   {% do return({'sql': staged | string, 'staged': staged}) %}
+{% endmacro %}
+
+{#- Can the relation be read as it was at a version, whatever is written to it meanwhile? -#}
+{% macro has_versions(relation) %}
+  {% do return(adapter.dispatch('has_versions', 'lineage_audit')(relation)) %}
+{% endmacro %}
+
+{% macro default__has_versions(relation) %}
+  {% do return(lineage_audit._unsupported('has_versions')) %}
+{% endmacro %}
+
+{% macro duckdb__has_versions(relation) %}
+  {% do return(false) %}
+{% endmacro %}
+
+{% macro spark__has_versions(relation) %}
+  {% set found = load_relation(relation) %}
+  {% do return(found.is_delta and found.type != 'view') %}
+{% endmacro %}
+
+{#- dbt's cache knows a table that this run built without its format, so it is asked for anew. A table with a row filter or a
+    column mask has no versions that can be read. -#}
+{% macro databricks__has_versions(relation) %}
+  {% set found = adapter.get_relation(
+    database=relation.database, schema=relation.schema, identifier=relation.identifier, needs_information=true
+  ) %}
+  {% if not found or not found.is_delta or found.type == 'view' %}
+    {% do return(false) %}
+  {% endif %}
+  {% if found.is_hive_metastore() %}
+    {% do return(true) %}
+  {% endif %}
+  {% set queries = [] %}
+  {% for view in ['row_filters', 'column_masks'] %}
+    {% do queries.append(
+      'select 1 as found from ' ~ lineage_audit.quote_name(relation.database) ~ '.information_schema.' ~ view
+      ~ '\nwhere lower(table_schema) = lower(' ~ lineage_audit.text_literal(relation.schema)
+      ~ ')\n  and lower(table_name) = lower(' ~ lineage_audit.text_literal(relation.identifier) ~ ')'
+    ) %}
+  {% endfor %}
+  {% do return(run_query(queries | join('\nunion all\n')).rows | length == 0) %}
 {% endmacro %}
 
 {#- A statement that begins the transaction in which a run reads one state of its source; empty where none does. -#}
