@@ -44,7 +44,7 @@ class SessionWithoutSpark(Session):
             ("governance", "audit", "events"),
         )
 
-    def _run(self, sql):
+    def run(self, sql):
         self._check_time_travel(sql)
         self._check_schema(sql)
         self.sent.append(shims.replace_functions(sql, self))
@@ -156,6 +156,18 @@ def test_automatic_clustering_and_optimize_are_kept(session):
     assert (kept["cluster_by_auto"], kept["optimized"]) == (True, ["where id > 1 zorder by (id)"])
 
 
+def test_rows_are_replaced_by_key(session):
+    session.execute(
+        "insert into table main.dev.orders as target\n replace on (target.`id` <=> temp.`id` and target.k <=> temp.k)\n"
+        "(select `id`, `k`\n   from `new` ) as temp"
+    )
+    assert session.sent == [
+        "merge into main.dev.orders as target using (select `id`, `k`\n   from `new` ) as temp"
+        " on target.`id` <=> temp.`id` and target.k <=> temp.k when matched then delete",
+        "insert into main.dev.orders select `id`, `k`\n   from `new` ",
+    ]
+
+
 # --- privileges ------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +190,11 @@ def test_a_reader_needs_every_level(session, reader):
     assert missing == ["USE CATALOG", "USE SCHEMA", "SELECT"]
     for name in ("main.dev.orders", "`dev`.orders", "orders", "(select 1) as other"):
         reader.execute(f"select * from {name}")
+    reader.execute("select * from main.information_schema.row_filters")
+    reader.execute("create or replace temporary view `mine` as select * from main.dev.orders")
+    assert refusal_of(reader, "create temporary view mine as select * from main.dev.events").condition == (
+        "INSUFFICIENT_PERMISSIONS"
+    )
     assert refusal_of(reader, "select * from events").condition == "INSUFFICIENT_PERMISSIONS"
     assert refusal_of(reader, "insert into main.dev.orders select * from main.dev.orders").condition == (
         "INSUFFICIENT_PERMISSIONS"
@@ -227,6 +244,8 @@ def test_a_secret_stands_in_no_statement(session):
     ]
     refusal = refusal_of(session, "select secret('lineage', 'other')")
     assert refusal.condition == "INVALID_SECRET_LOOKUP.SECRET_FUNCTION_LOOKUP_FAILED"
+    session.execute("select try_secret('lineage', 'other')")
+    assert session.sent[1:] == ["select cast(null as string)"]
 
 
 def test_a_warehouse_takes_no_setting_of_sparks(session):

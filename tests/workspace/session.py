@@ -21,7 +21,7 @@ from workspace.errors import (
     syntax_error,
 )
 from workspace.governance import Governance
-from workspace.information_schema import read_through_views
+from workspace.information_schema import SCHEMA, read_through_views
 from workspace.names import SPARK_CATALOG, Catalogs
 from workspace.sql_text import Name, bare, names_in, quoted, starts_with, tokens_of
 
@@ -191,7 +191,7 @@ class Session:
             raise syntax_error(sql)
         else:
             self._check_privileges(sql)
-        return self._run(sql)
+        return self.run(sql)
 
     def _check_time_travel(self, sql: str) -> None:
         """https://docs.databricks.com/aws/en/error-messages/row-level-security-column-mask-feature-not-supported-error-class"""
@@ -204,7 +204,7 @@ class Session:
                 if table.row_filter or table.column_masks:
                     raise no_history_of_masked(quoted(*parts), "TIME_TRAVEL" if travels else "DESCRIBE_HISTORY")
 
-    def _run(self, sql: str) -> pyarrow.Table:
+    def run(self, sql: str) -> pyarrow.Table:
         self._check_time_travel(sql)
         self._check_schema(sql)
         self._set_spark_schema()
@@ -273,16 +273,21 @@ class Session:
         return None
 
     def _check_privileges(self, sql: str) -> None:
-        """A user who isn't the admin needs a privilege on each relation that a statement names."""
+        """A user who isn't the admin needs a privilege on each relation that a statement names. An information schema is open to
+        everybody: https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-information-schema"""
         if self.user == self.governance.admin:
             return
-        verb = sql.split(None, 1)[0].lower()
+        words = [token.text.lower() for token in tokens_of(sql)[:5]]
+        # A temporary view is the session's own: only what it reads needs a privilege.
+        verb = "select" if {"temporary", "temp"} & set(words) else words[0]
         writes = _WRITES.get(verb)
         for name in names_in(sql):
             parts = self._relation_named(name)
             if parts is None:
                 continue
             catalog, schema, relation = parts
+            if schema == SCHEMA:
+                continue
             if verb == "create" and not self.relation_exists(catalog, schema, relation):
                 self.governance.require(self.user, "CREATE TABLE", catalog, schema)
             elif verb in ("drop", "alter", "create") and writes is None:

@@ -368,6 +368,17 @@ def optimize(session: Session, found: re.Match[str]) -> Answer:
     return InSpark(found[0])
 
 
+@shim(
+    r"insert into (?:table )?<name> as (?P<target>\w+) replace on ?\((?P<condition>.+?)\) ?\((?P<query>select .+)\) as (?P<source>\w+)"
+)
+def replace_on(session: Session, found: re.Match[str]) -> Answer:
+    """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-dml-insert-into (here two statements, so not at once)"""
+    name, query, source = found["name"], found["query"], found["source"]
+    on = f"merge into {name} as {found['target']} using ({query}) as {source} on {found['condition']}"
+    session.run(f"{on} when matched then delete")
+    return InSpark(f"insert into {name} {query}")
+
+
 @shim(r"(?P<before>(?:create|alter) .+?) cluster by auto(?P<after>.*)")
 def cluster_by_auto(session: Session, found: re.Match[str]) -> Answer:
     """https://docs.databricks.com/aws/en/delta/clustering#automatic-liquid-clustering"""
@@ -400,7 +411,7 @@ def replace_functions(sql: str, session: Session) -> str:
 
     https://docs.databricks.com/aws/en/sql/language-manual/functions/current_catalog, …/current_schema, …/current_user and
     https://docs.databricks.com/aws/en/sql/language-manual/functions/secret: scope and key are constants, and the value
-    stands nowhere in the statement.
+    stands nowhere in the statement. …/try_secret gives NULL where there is no such secret.
     """
     values = {
         "current_catalog": session.catalog,
@@ -411,13 +422,16 @@ def replace_functions(sql: str, session: Session) -> str:
         "user": session.user,
     }
     replacements = []
-    for start, end, name, arguments in _calls(tokens_of(sql), {*values, "secret"}):
+    for start, end, name, arguments in _calls(tokens_of(sql), {*values, "secret", "try_secret"}):
         if name in values and not arguments:
             replacements.append((start, end, f"'{values[name]}'"))
-        elif name == "secret" and [each.kind for each in arguments] == ["text", "mark", "text"]:
+        elif name in ("secret", "try_secret") and [each.kind for each in arguments] == ["text", "mark", "text"]:
             scope, key = arguments[0].value, arguments[2].value
             if (scope, key) not in session.secrets:
-                raise secret_not_found(scope, key)
+                if name == "secret":
+                    raise secret_not_found(scope, key)
+                replacements.append((start, end, "cast(null as string)"))
+                continue
             property_name = session.secrets[scope, key].replace("'", "\\'")
             replacements.append((start, end, f"java_method('java.lang.System', 'getProperty', '{property_name}')"))
     return replaced(sql, replacements)
