@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 import time
 from dataclasses import dataclass, field
@@ -195,9 +196,12 @@ class Session:
 
     def _check_time_travel(self, sql: str) -> None:
         """https://docs.databricks.com/aws/en/error-messages/row-level-security-column-mask-feature-not-supported-error-class"""
+        reads_history = starts_with(sql, "describe", "history")
+        tokens = tokens_of(sql)
+        starts = [token.start for token in tokens]
         for name in names_in(sql):
-            after = [token.text.lower() for token in tokens_of(sql[name.end :])[:3]]
-            reads_history = starts_with(sql[: name.start], "describe", "history")
+            following = bisect.bisect_left(starts, name.end)
+            after = [token.text.lower() for token in tokens[following : following + 3]]
             travels = after[1:] == ["as", "of"] and after[0] in ("version", "timestamp")
             if (travels or reads_history) and (parts := self._relation_named(name)):
                 table = self.governance.securable(".".join(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"""
@@ -66,20 +67,22 @@ class Name:
         return self.tokens[-1].end
 
 
-def tokens_of(sql: str) -> list[Token]:
+# A statement is looked at from many sides on its way.
+@lru_cache(maxsize=256)
+def tokens_of(sql: str) -> tuple[Token, ...]:
     """The tokens of a statement without blanks and comments."""
-    return [
+    return tuple(
         Token(found.lastgroup or "", found[0], found.start(), found.end())
         for found in _TOKEN.finditer(sql)
         if found.lastgroup != "blank"
-    ]
+    )
 
 
 def bare(sql: str) -> str:
     """The statement without the comments that stand before it, such as dbt's query comment, and without a last `;`."""
     tokens = tokens_of(sql)
     while tokens and tokens[-1].text == ";":
-        tokens.pop()
+        tokens = tokens[:-1]
     return sql[tokens[0].start : tokens[-1].end] if tokens else ""
 
 
