@@ -64,8 +64,16 @@ demo-spark: $(VENV)/.installed-spark
 	spark_dbt run-operation show_sample --quiet
 
 .PHONY: test
-test: $(VENV)/.installed-dev ## every test: unit, DuckDB, Spark with Delta, or with TARGET=databricks; ARGS go to pytest
-	$(if $(filter databricks,$(TARGET)),LINEAGE_AUDIT_TEST_ENGINES=databricks )$(BIN)/python -m pytest --install-java $(ARGS)
+test: test-$(TARGET) ## every test: unit, DuckDB, Spark with Delta, the core on a stand-in for Databricks; ARGS go to pytest
+
+.PHONY: test-duckdb test-spark
+test-duckdb test-spark: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --install-java $(ARGS)
+
+# The core, and every test that is made for Spark, through dbt-databricks on the stand-in.
+.PHONY: test-databricks
+test-databricks: $(VENV)/.installed-dev
+	LINEAGE_AUDIT_TEST_TARGET=databricks $(BIN)/python -m pytest --install-java -m "databricks or spark" $(ARGS)
 
 .PHONY: workspace
 workspace: $(VENV)/.installed-dev ## a stand-in for a Databricks workspace, until it is stopped; ARGS go to it

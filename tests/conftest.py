@@ -1,4 +1,5 @@
-"""What every test shares: projects that drive the real dbt, on DuckDB and on one Spark session with Delta Lake.
+"""What every test shares: projects that drive the real dbt, on DuckDB, on one Spark session with Delta Lake, and on a
+stand-in for a Databricks workspace.
 
 ```python
 def test_something(make_project, engine):
@@ -36,8 +37,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-# The stand-in for a Databricks workspace is an engine of its own: `make test TARGET=databricks`.
-ENGINES = tuple(os.environ.get("LINEAGE_AUDIT_TEST_ENGINES", "duckdb spark").split())
+ENGINES = ("duckdb", "spark")
+# The stand-in for a Databricks workspace takes Spark's place behind every test: `make test TARGET=databricks`.
+SPARK_IS_DATABRICKS = os.environ.get("LINEAGE_AUDIT_TEST_TARGET") == "databricks"
 HASH_KEY_VARIABLE = "DBT_ENV_SECRET_LINEAGE_AUDIT_KEY"
 HASH_KEY = "a key that stands nowhere but in the environment"
 
@@ -70,7 +72,9 @@ CONFIG_COLUMNS = {
 # --- Spark: one session per test run, and what happens where there is no Java --------------------------------
 
 
-SPARK_ITEMS = pytest.StashKey[int]()
+# The stand-in for a Databricks workspace runs on a Spark of its own.
+NEED_JAVA = {"spark": "Spark", "databricks": "the stand-in for Databricks"}
+JAVA_ITEMS = pytest.StashKey[dict[str, int]]()
 JAVA_PROBLEM = pytest.StashKey[str | None]()
 
 
@@ -93,9 +97,10 @@ def _find_java(install: bool) -> tuple[str | None, str | None]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    config.stash[SPARK_ITEMS] = sum(1 for item in session.items if item.get_closest_marker("spark"))
+    counts = {mark: sum(1 for item in session.items if item.get_closest_marker(mark)) for mark in NEED_JAVA}
+    config.stash[JAVA_ITEMS] = {mark: count for mark, count in counts.items() if count}
     config.stash[JAVA_PROBLEM] = None
-    if config.stash[SPARK_ITEMS] and not config.option.collectonly:
+    if config.stash[JAVA_ITEMS] and not config.option.collectonly:
         home, problem = _find_java(config.getoption("--install-java"))
         config.stash[JAVA_PROBLEM] = problem
         if home:
@@ -105,7 +110,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     problem = item.config.stash[JAVA_PROBLEM]
-    if problem and item.get_closest_marker("spark"):
+    if problem and any(item.get_closest_marker(mark) for mark in NEED_JAVA):
         if os.environ.get("CI") == "true":
             pytest.fail(f"{problem}; in CI no test may be skipped", pytrace=False)
         pytest.skip(problem)
@@ -114,7 +119,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     # After pytest's own last line: what was left out must not drown in what went well.
     if config.stash.get(JAVA_PROBLEM, None):
-        print(f"NOT TESTED: the {config.stash[SPARK_ITEMS]} tests on Spark. Reason: {config.stash[JAVA_PROBLEM]}")
+        counts = [f"the {count} tests on {NEED_JAVA[mark]}" for mark, count in config.stash[JAVA_ITEMS].items()]
+        print(f"NOT TESTED: {' and '.join(counts)}. Reason: {config.stash[JAVA_PROBLEM]}")
     # At exit DuckDB's Python binding reports what dbt's threads still hold: fifty lines that would bury the result.
     atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stderr__.fileno()))
 
@@ -238,7 +244,8 @@ class Project:
     ):
         self.directory = directory
         self.workspace = workspace
-        self.engine = engine
+        # Databricks speaks Spark's SQL: what a test writes for the one, it writes for the other.
+        self.engine = "spark" if databricks else engine
         self.schema = schema
         self.database_path = workspace / "warehouse.duckdb"
         self.spark = spark
@@ -248,8 +255,13 @@ class Project:
         self.output = self._output()
         self._write_profile()
 
+    def use_target(self, **target: Any) -> None:
+        """From now on reach the stand-in by another catalog, compute or user: the arguments of its profile_output."""
+        self.output = self.databricks.profile_output(self.schema, **target)
+        self._write_profile()
+
     def _output(self) -> dict[str, Any]:
-        if self.engine == "databricks":
+        if self.databricks:
             return self.databricks.profile_output(self.schema)
         output = {**_profile_output(self.engine), "schema": self.schema}
         if self.engine == "duckdb":
@@ -346,10 +358,10 @@ class Project:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """The rows that a query gives, each as a dict; structs are dicts, lists are lists."""
+        if self.databricks:
+            return self.databricks.query(sql, catalog=self.output["catalog"])
         if self.engine == "spark":
             return [row.asDict(recursive=True) for row in self.spark.sql(sql).collect()]
-        if self.engine == "databricks":
-            return self.databricks.query(sql)
         with self.connect() as connection:
             cursor = connection.execute(sql)
             names = [column[0] for column in cursor.description]
@@ -363,12 +375,12 @@ class Project:
 
     def execute(self, *statements: str) -> None:
         """Send statements that give no rows."""
-        if self.engine == "spark":
+        if self.databricks:
+            for statement in statements:
+                self.query(statement)
+        elif self.engine == "spark":
             for statement in statements:
                 self.spark.sql(statement)
-        elif self.engine == "databricks":
-            for statement in statements:
-                self.databricks.query(statement)
         else:
             with self.connect() as connection:
                 for statement in statements:
@@ -403,8 +415,7 @@ def _cell(value: Any) -> str:
 
 
 @pytest.fixture(
-    scope="session",
-    params=[pytest.param(name, marks=() if name == "duckdb" else pytest.mark.spark) for name in ENGINES],
+    scope="session", params=[pytest.param(name, marks=pytest.mark.spark if name == "spark" else ()) for name in ENGINES]
 )
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn."""
@@ -496,9 +507,9 @@ def make_sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 def _server_of(engine: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a project on this engine is built and read through, started when the first one needs it."""
-    if engine == "spark":
-        return {"spark": request.getfixturevalue("spark_session")}
-    return {"databricks": request.getfixturevalue("databricks_process")} if engine == "databricks" else {}
+    if engine == "databricks" or (engine == "spark" and SPARK_IS_DATABRICKS):
+        return {"databricks": request.getfixturevalue("databricks_process")}
+    return {"spark": request.getfixturevalue("spark_session")} if engine == "spark" else {}
 
 
 def _project_file(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sample on a stand-in for a Databricks workspace, through dbt-databricks as it is.
+"""The package on a stand-in for a Databricks workspace, through dbt-databricks as it is.
 
 What passes here has gone through the adapter's code, SQL and protocol. It has not run on Databricks.
 """
@@ -9,7 +9,21 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.databricks
+
+SUCCEEDED = {"success", "pass", "no-op"}
+NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+ADDS_UP = "input_record_count = filtered_record_count + rejected_record_count + output_record_count"
+
+
+def outcomes(project) -> list[dict]:
+    """Whether the runs in the store are done, and their counts add up: once each answer that there is."""
+    return project.query(
+        f"select distinct status, {ADDS_UP} as adds_up from {project.schema}_audit.ingestion_run order by status"
+    )
+
+
+# --- the sample ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -20,45 +34,74 @@ def sample(make_sample):
 
 
 def test_the_sample_builds_on_a_warehouse_with_unity_catalog(sample, databricks):
-    assert set(sample.invocations[0].statuses.values()) <= {"success", "pass", "no-op"}
-    accounted = sample.query(
-        f"select distinct input_record_count = filtered_record_count + rejected_record_count + output_record_count as adds_up "
-        f"from main.{sample.schema}_audit.ingestion_run where status = 'SUCCESS'"
-    )
-    assert accounted == [{"adds_up": True}]
-
-
-def test_nothing_is_left_in_another_catalog(sample, databricks):
+    (build,) = sample.invocations
+    assert set(build.statuses.values()) <= SUCCEEDED
+    assert len(build.statuses) > 80
+    assert outcomes(sample) == [{"status": "SUCCESS", "adds_up": True}]
     for catalog in ("governance", "hive_metastore"):
-        assert databricks.query(f"show schemas in {catalog}") == [{"databaseName": "default"}]
-
-
-def statements_for(databricks, model):
-    return [each["sql"] for each in databricks.state()["statements"] if f'.{model}"' in each.get("sql", "")]
+        schemas = [row["databaseName"] for row in databricks.query(f"show schemas in {catalog}")]
+        assert not [schema for schema in schemas if schema.startswith(sample.schema)]
 
 
 def test_a_table_of_this_run_is_read_at_its_version(sample, databricks):
-    sample.dbt("run", "--select", "silver_customers", "gold_customers")
-    statements = statements_for(databricks, "gold_customers")
+    statements = sample.invocations[0].statements_of("gold_customers")
     assert any("version as of" in sql for sql in statements)
-    assert not any("create or replace table" in sql and "__lineage_source" in sql for sql in statements)
+    assert not any("__lineage_source" in sql for sql in statements)
 
 
 def test_a_masked_table_is_read_once(sample, databricks):
     silver = f"main.{sample.schema}_silver.silver_customers"
     databricks.query(f"alter table {silver} alter column email set mask main.default.hide")
-    sample.dbt("run", "--select", "gold_customers")
-    statements = statements_for(databricks, "gold_customers")
-    assert any("create or replace table" in sql and "__lineage_source" in sql for sql in statements)
+    statements = sample.dbt("run", "--select", "gold_customers").statements_of("gold_customers")
     databricks.query(f"alter table {silver} alter column email drop mask")
+    assert not any("version as of" in sql for sql in statements)
+    assert [sql for sql in statements if "create or replace table" in sql and "__lineage_source" in sql]
+    assert not databricks.query(f"show tables in main.{sample.schema}_gold like '*__lineage_source'")
 
 
-def test_a_cell_is_traced(sample, databricks):
-    (row,) = sample.query(
-        f"select target_pk, target_column, source_values_json from main.{sample.schema}_audit.column_lineage "
-        f"where target_table = 'gold_orders' order by target_pk, target_column limit 1"
-    )
-    assert json.loads(row["source_values_json"])
+def test_the_config_is_checked(sample, databricks):
+    printed = sample.dbt("run-operation", "validate_config", "--args", "{output: json}", "--quiet").output
+    assert [each for each in json.loads(printed) if each["severity"] == "error"] == []
+
+
+def test_setup_finds_the_store_complete(sample, databricks):
+    setup = sample.dbt("run-operation", "setup")
+    assert f"audit store `main`.`{sample.schema}_audit`: complete" in setup.output
+    assert not [each.sql for each in setup.statements if "create table" in each.sql.lower()]
+
+
+def test_a_value_is_traced_and_gives_itself_again(sample, databricks):
+    arguments = {"target_table": "gold_orders", "target_pk": "12345", "target_column": "order_amount", "output": "json"}
+    traced = sample.dbt("run-operation", "trace", "--args", json.dumps(arguments), "--quiet")
+    (column,) = json.loads(traced.output)["columns"]
+    assert (column["value"], column["transform_expr"]) == ("107.00", "amount_raw * fx_rate")
+    assert [(each["column"], each["value"]) for each in column["sources"]] == [
+        ("amount_raw", "100"),
+        ("fx_rate", "1.07"),
+    ]
+    assert column["replay"]["verdict"] == "replays"
+
+
+def test_a_model_runs_on_an_all_purpose_cluster(sample, databricks):
+    sample.use_target(on_cluster=True)
+    try:
+        sample.dbt("run", "--select", "gold_customers", "gold_order_items")
+    finally:
+        sample.use_target()
+    assert outcomes(sample) == [{"status": "SUCCESS", "adds_up": True}]
+
+
+def test_the_sample_builds_in_hive_metastore(make_sample, databricks):
+    project = make_sample("databricks")
+    project.use_target(catalog="hive_metastore")
+    build = project.dbt("build", *NO_TESTS)
+    assert set(build.statuses.values()) <= SUCCEEDED
+    assert outcomes(project) == [{"status": "SUCCESS", "adds_up": True}]
+    schemas = [row["databaseName"] for row in databricks.query("show schemas in main")]
+    assert not [schema for schema in schemas if schema.startswith(project.schema)]
+
+
+# --- what the stand-in refuses -----------------------------------------------------------------------------------
 
 
 def test_the_stand_in_refuses_what_the_platform_would(databricks):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,18 @@ from workspace.certificate import HOST, make_certificate
 from workspace.server import CLUSTER_PATH, WAREHOUSE_PATH
 
 ADMIN_TOKEN = "admin-token"
+
+
+def _plain(value: Any) -> Any:
+    """As PySpark gives it: a map is a dict, a point in time bears no zone, since it is in UTC."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        is_map = bool(value) and all(isinstance(each, tuple) for each in value)
+        return {key: _plain(each) for key, each in value} if is_map else [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    return value
 
 
 class WorkspaceProcess:
@@ -128,8 +141,7 @@ class WorkspaceProcess:
     def query(self, sql: str, **connection: Any) -> list[dict[str, Any]]:
         with self.connect(**connection) as connected, connected.cursor() as cursor:
             cursor.execute(sql)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return [_plain(row) for row in cursor.fetchall_arrow().to_pylist()]
 
     # --- what it knows ---------------------------------------------------------------------------------------
 
