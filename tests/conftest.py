@@ -168,7 +168,7 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
     """The stand-in for a Databricks workspace: catalogs `main` and `governance`, an admin and a reader without privileges."""
     from workspace.process import WorkspaceProcess
 
-    wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions")
+    wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions", "spark.buffer.pageSize")
     process = WorkspaceProcess(
         tmp_path_factory.mktemp("databricks"),
         users={"reader-token": "reader@example.com"},
