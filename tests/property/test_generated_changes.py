@@ -23,11 +23,10 @@ from oracle import (
     evaluate,
     mapped_kind,
     ordered,
-    result_kind,
     strictest_marks,
     text_of,
 )
-from shapes import TEXT, Case, Node, Rule
+from shapes import Case, Node, Rule
 from test_mappings import build, chosen_seed, generated, make, numbered
 
 MODES = ("exploded", "compact", "in_row")
@@ -89,7 +88,8 @@ def changed(case: Case, chance: random.Random) -> Case:
             nested = {
                 column.name
                 for column in columns
-                if any(case.source[name][0] in ("list", "struct") for name in column.sources)
+                if column.active is not False
+                and any(case.source[name][0] in ("list", "struct") for name in column.sources)
             }
             bound = {column.default_rule for column in columns if column.is_key or column.name in marked | nested}
             defaults = [rule for rule in rules if rule.id in of - bound and rule.active is not False]
@@ -109,14 +109,6 @@ def changed(case: Case, chance: random.Random) -> Case:
                 add("validation", is_there(chance.choice(names)), chance.choice(["ERROR", "WARN"]))
         elif kind == "filter" and clear:
             add("filter", is_there(chance.choice(clear)))
-        elif kind == "text":
-            # A sign more at the end of a text: a cast of it may fail.
-            for column in chance.sample(free, len(free)):
-                given = column.expression or Node("column", (column.sources[0],))
-                if column.name not in marked and result_kind(given, case.source) == TEXT:
-                    longer = Node("||", (given, Node("value", ("!",))))
-                    columns[columns.index(column)] = replace(column, expression=longer, derived_by=None)
-                    break
         elif kind == "value" and clear:
             named = set().union(*(rule.expression.columns() for rule in rules if rule.category == "validation"), set())
             others = [column for column in free if column.name not in named | marked and not column.default]
