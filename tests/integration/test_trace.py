@@ -236,6 +236,8 @@ def test_a_dismissed_record_says_by_whom(project):
     ],
 )
 def test_what_is_not_there_is_told_with_what_is_nearest(project, arguments, message):
+    if project.engine == "spark" and message not in ('Did you mean ["o2","1"]', "Did you mean amount"):
+        pytest.skip("what is told does not depend on the engine: two of these are asked on Spark")
     invocation = trace(project, check=False, **arguments)
     assert not invocation.success
     assert message in invocation.messages
