@@ -2,13 +2,8 @@
 
 {#- {tables, loaded: the tables as they are, problems, config_schema}. -#}
 {% macro _what_if_config(node, changes, config_schema) %}
-  {% set relations = lineage_audit._config_relations() %}
-  {% set unseeded = lineage_audit._missing_relations(relations) %}
-  {% if unseeded %}
-    {% do exceptions.raise_compiler_error(
-      'lineage_audit: these config tables are not in the warehouse yet: ' ~ unseeded | join(', ') ~ '. Run `dbt seed` first (or build the models of these names).'
-    ) %}
-  {% elif (changes is none) == (config_schema is none) %}
+  {% set relations = lineage_audit._loaded_config_relations() %}
+  {% if (changes is none) == (config_schema is none) %}
     {% do exceptions.raise_compiler_error(
       'lineage_audit: what_if needs a changed config, from one place: changes, as {field_mapping: [{target_column: …, transform_expr: …}], business_rules: [{business_rule_id: …, rule_expression: …}]}, '
       ~ 'or config_schema, the schema that the edited CSVs were seeded into.'

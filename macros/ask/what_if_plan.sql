@@ -86,15 +86,7 @@
 
 {#- A request over the stored source columns: the source itself is not looked at. -#}
 {% macro _request_of_stored(node, tables, written, last) %}
-  {% set registered = node.config.meta.lineage_audit %}
-  {% set request = lineage_audit._request({
-    'model_name': node.name, 'endpoint_name': registered.endpoint_name, 'target_table': registered.target_table,
-    'source': none, 'built_source': none, 'source_known': false,
-    'watermark': registered.get('watermark'), 'lateness': registered.get('lateness'), 'latest_by': registered.get('latest_by'),
-    'capture': registered.get('capture'), 'rejected': registered.get('rejected') or 'quarantine',
-    'materialized': node.config.materialized, 'strategy': node.config.get('incremental_strategy'), 'unique_key': node.config.get('unique_key'),
-    'not_null_columns': lineage_audit._not_null_columns(node)
-  }, tables) %}
+  {% set request = lineage_audit._request_as_registered(node, tables, none, false) %}
   {% do request.update({
     'source_known': true, 'source_columns': last.fields, 'source_name': 'what is stored of ' ~ written.target_relation, 'gold_columns': written.gold_columns
   }) %}

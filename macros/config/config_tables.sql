@@ -68,6 +68,18 @@
   {% do return(relations) %}
 {% endmacro %}
 
+{#- The same for an operation, which can do nothing without them. -#}
+{% macro _loaded_config_relations() %}
+  {% set relations = lineage_audit._config_relations() %}
+  {% set unseeded = lineage_audit._missing_relations(relations) %}
+  {% if unseeded %}
+    {% do exceptions.raise_compiler_error(
+      'lineage_audit: these config tables are not in the warehouse yet: ' ~ unseeded | join(', ') ~ '. Run `dbt seed` first (or build the models of these names).'
+    ) %}
+  {% endif %}
+  {% do return(relations) %}
+{% endmacro %}
+
 {#- In a dbt unit test ref() gives the name of a CTE, which nothing but the test's own SQL can read, and dbt says
     nothing of the relation behind it. The config tables are then looked for in their schema. -#}
 {% macro _config_relation_behind_fixture(name) %}

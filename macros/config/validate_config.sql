@@ -4,13 +4,7 @@
     {% do return('') %}
   {% endif %}
   {% do lineage_audit._check_output(output) %}
-  {% set relations = lineage_audit._config_relations() %}
-  {% set unseeded = lineage_audit._missing_relations(relations) %}
-  {% if unseeded %}
-    {% do exceptions.raise_compiler_error(
-      'lineage_audit: these config tables are not in the warehouse yet: ' ~ unseeded | join(', ') ~ '. Run `dbt seed` first (or build the models of these names).'
-    ) %}
-  {% endif %}
+  {% set relations = lineage_audit._loaded_config_relations() %}
   {% set tables = lineage_audit._config_tables(relations) %}
   {% set problems = lineage_audit._distinct(lineage_audit._all_problems(tables, endpoint_name)) %}
   {% set errors = problems | selectattr('severity', 'equalto', 'error') | list %}
@@ -200,23 +194,28 @@
 
 {#- What mapped_model knows when the model runs, from what it registered. -#}
 {% macro _request_of_node(node, tables) %}
-  {% set registered = node.config.meta.lineage_audit %}
   {% set source = lineage_audit._source_of_node(node, tables) %}
   {% set built = load_relation(source.relation) if source.relation else none %}
-  {% set request = lineage_audit._request({
-    'model_name': node.name, 'endpoint_name': registered.endpoint_name, 'target_table': registered.target_table,
-    'source': source.relation, 'built_source': source.relation, 'source_known': built is not none,
-    'watermark': registered.get('watermark'), 'lateness': registered.get('lateness'), 'latest_by': registered.get('latest_by'),
-    'capture': registered.get('capture'), 'rejected': registered.get('rejected') or 'quarantine',
-    'materialized': node.config.materialized, 'strategy': node.config.get('incremental_strategy'), 'unique_key': node.config.get('unique_key'),
-    'not_null_columns': lineage_audit._not_null_columns(node)
-  }, tables) %}
+  {% set request = lineage_audit._request_as_registered(node, tables, source.relation, built is not none) %}
   {% do request.update({
     'is_validation': true,
     'source_unknown': source.unknown or source.relation ~ ' is not in the warehouse yet',
     'source_remedy': source.remedy or 'Build it (dbt run --select ' ~ source.name ~ ') and validate again.'
   }) %}
   {% do return(request) %}
+{% endmacro %}
+
+{#- The request of a model that is not being compiled: its arguments as it registered them, its settings as dbt has them. -#}
+{% macro _request_as_registered(node, tables, source, source_known) %}
+  {% set registered = node.config.meta.lineage_audit %}
+  {% do return(lineage_audit._request({
+    'model_name': node.name, 'endpoint_name': registered.endpoint_name, 'target_table': registered.target_table,
+    'source': source, 'built_source': source, 'source_known': source_known,
+    'watermark': registered.get('watermark'), 'lateness': registered.get('lateness'), 'latest_by': registered.get('latest_by'),
+    'capture': registered.get('capture'), 'rejected': registered.get('rejected') or 'quarantine',
+    'materialized': node.config.materialized, 'strategy': node.config.get('incremental_strategy'), 'unique_key': node.config.get('unique_key'),
+    'not_null_columns': lineage_audit._not_null_columns(node)
+  }, tables)) %}
 {% endmacro %}
 
 {#- When a model is parsed ref() gives the model itself, so that mapped_model can't register its source. It is what the

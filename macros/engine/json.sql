@@ -106,9 +106,8 @@
   {% do return(lineage_audit._unsupported('member_of_json')) %}
 {% endmacro %}
 
-{#- A JSON pointer, in which two characters are written otherwise. -#}
 {% macro duckdb__member_of_json(expression, name) %}
-  {% do return('json_extract_string(' ~ expression ~ ', ' ~ lineage_audit.text_literal('/' ~ name.replace('~', '~0').replace('/', '~1')) ~ ')') %}
+  {% do return(lineage_audit.duckdb__json_text_at(expression, [{'name': name}])) %}
 {% endmacro %}
 
 {% macro spark__member_of_json(expression, name) %}
