@@ -61,15 +61,19 @@ select
   {{ lineage_audit.list_of([]) }} as causes,
   {{ lineage_audit.list_of([]) }} as failed_rules,
   null as reason,
-  coalesce(max(lost.from_lost), 0) as kind_count,
-  coalesce(max(lost.to_lost), 0) as changed_record_count,
+{%- if 'in_row' in compared.captures %}
+  (select coalesce(max(from_lost), 0) from lost) as kind_count,
+  (select coalesce(max(to_lost), 0) from lost) as changed_record_count,
+{%- else %}
+  0 as kind_count,
+  0 as changed_record_count,
+{%- endif %}
   null as from_run_id,
   null as to_run_id,
   0 as place,
   count(held.from_place) as from_count,
   count(held.to_place) as to_count
-from lost
-left join held on 1 = 1
+from held
 {% endmacro %}
 
 {#- The answer as its JSON has it. -#}

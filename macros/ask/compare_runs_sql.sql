@@ -8,22 +8,24 @@
   {% do return(lineage_audit._difference_ctes(compared) ~ '\nselect *\nfrom differences') %}
 {% endmacro %}
 
-{#- _runs_to_compare, with {written: as _gold_as_written has it, definitions: each way in which a column was made by the runs of
-    both states, places: {config_hash, column_position, definition, source_positions}}. -#}
+{#- _runs_to_compare, with {written: as _gold_as_written has it, runs: those that either state can stand by, oldest first,
+    captures: theirs, definitions: each way in which a column was made by them, places: {config_hash, column_position, definition,
+    source_positions}}. The runs stand in the SQL as values: Spark writes a CTE out wherever it is used. -#}
 {% macro _compared_runs(target_table, from_run_id, to_run_id) %}
   {% set asked = lineage_audit._runs_to_compare(target_table, from_run_id, to_run_id, other_config=false) %}
   {% set written = lineage_audit._written_by_model(target_table) %}
   {% set node_config = lineage_audit._mapped_node(target_table).config %}
-  {% set events = lineage_audit._store('run_event') %}
-  {% set of_target = "event_type = 'SUCCESS' and target_relation = " ~ lineage_audit.text_literal(asked.target_relation) %}
-  {% set times = [asked.from_run.committed_ts, asked.to_run.committed_ts] | sort %}
+  {% set layouts = {} %}
+  {% for layout in written.layouts or [] %}
+    {% do layouts.update({layout.hash: loop.index}) %}
+  {% endfor %}
+  {% set runs = [] %}
+  {% for run in lineage_audit._json_rows(lineage_audit._runs_of_states(asked)) | sort(attribute='place') %}
+    {% do runs.append(dict(run, layout=layouts.get(run.layout))) %}
+  {% endfor %}
   {% set definitions = [] %}
   {% set places = [] %}
-  {% for row in lineage_audit._pinned_rows(
-    '(\n  select config_hash\n  from ' ~ events ~ '\n  where ' ~ of_target
-    ~ '\n    and event_ts <= ' ~ lineage_audit._time_literal(times[1])
-    ~ '\n    and event_ts >= coalesce((select max(event_ts) from ' ~ events ~ ' where ' ~ of_target ~ ' and whole_table and event_ts <= ' ~ lineage_audit._time_literal(times[0]) ~ '), event_ts)\n)'
-  ) | sort(attribute='config_hash') %}
+  {% for row in lineage_audit._pinned_rows(lineage_audit._in_list(runs | map(attribute='config_hash') | unique | sort)) | sort(attribute='config_hash') %}
     {% set text = tojson([row.target_column, row.source_columns, row.source_types, row.transform_expr, row.default_expr, row.data_type, row.sensitivity]) %}
     {% set known = definitions | selectattr('text', 'equalto', text) | first %}
     {% if not known %}
@@ -36,103 +38,91 @@
     {% do places.append({'config_hash': row.config_hash, 'column_position': row.column_position, 'definition': known, 'source_positions': row.source_positions}) %}
   {% endfor %}
   {% do return(dict(
-    asked, written=written, strategy=node_config.get('incremental_strategy') if node_config.materialized == 'incremental' else none, definitions=definitions, places=places
+    asked, written=written, strategy=node_config.get('incremental_strategy') if node_config.materialized == 'incremental' else none,
+    runs=runs, captures=runs | map(attribute='capture') | unique | list, definitions=definitions, places=places
   )) %}
 {% endmacro %}
+
+{#- A table's state after a run is what the runs up to then wrote, since the last one that wrote the whole table. -#}
+{% macro _runs_of_states(asked) %}
+{%- set target_relation = lineage_audit.text_literal(asked.target_relation) -%}
+{%- set from_end = lineage_audit._time_literal(asked.from_run.committed_ts) -%}
+{%- set to_end = lineage_audit._time_literal(asked.to_run.committed_ts) -%}
+with {{ lineage_audit._committed_ctes() | trim }},
+starts as (
+  select
+    max(case when committed_ts <= {{ from_end }} then committed_ts end) as from_start,
+    max(case when committed_ts <= {{ to_end }} then committed_ts end) as to_start
+  from successes
+  where target_relation = {{ target_relation }} and whole_table
+)
+select *
+from (
+  select
+    row_number() over (order by committed.committed_ts, committed.attempt_id) as place,
+    committed.attempt_id,
+    committed.run_id,
+    committed.invocation_id,
+    committed.config_hash,
+    coalesce(events.code_version, '') as code_version,
+    coalesce(events.capture, 'exploded') as capture,
+    md5(events.source_fields || events.target_columns) as layout,
+    coalesce(events.output_record_count, 0) as output_record_count,
+    committed.committed_ts <= {{ from_end }} and committed.committed_ts >= coalesce(starts.from_start, committed.committed_ts) as in_from,
+    committed.committed_ts <= {{ to_end }} and committed.committed_ts >= coalesce(starts.to_start, committed.committed_ts) as in_to
+  from committed
+  inner join {{ lineage_audit._store('run_event') }} as events
+    on committed.attempt_id = events.attempt_id
+    and events.event_type = 'SUCCESS'
+  cross join starts
+  where committed.target_relation = {{ target_relation }}
+) as numbered
+where in_from or in_to
+{%- endmacro %}
 
 {#- A time as text_of has it. -#}
 {% macro _time_literal(text) %}
   {% do return(lineage_audit.timestamp_literal(text.replace('T', ' '))) %}
 {% endmacro %}
 
-{#- CTEs up to `differences`. A table's state after a run is, for each key, what the last run up to then wrote, of those since the
-    last one that wrote the whole table; and the refusal that came after that, if any. Keys by which both states stand by the
-    same run are alike. -#}
+{#- CTEs up to `differences`. Of each key a state holds what the last of its runs wrote, and the refusal that came after that, if
+    any. Keys by which both states stand by the same run are alike. -#}
 {% macro _difference_ctes(compared) %}
 {%- set written = compared.written -%}
 {%- set target_relation = lineage_audit.text_literal(compared.target_relation) -%}
 {%- set text = lineage_audit.store_type('text') -%}
-{%- set texts = lineage_audit.store_type('texts') -%}
 {%- set count = lineage_audit.store_type('count') -%}
 {%- set refusals = 'kept' if written.keeps_refused else lineage_audit._store('rejected_record') -%}
-with {{ lineage_audit._committed_ctes() | trim }},
+{%- set reads_gold = 'in_row' in compared.captures -%}
+with {{ lineage_audit._runs_cte(compared) }},
 {%- if written.gold is not none %}
-{{ lineage_audit._gold_runs_cte(written) | trim }},
+gold_runs as (
+  select
+    runs.*,
+    {{ target_relation }} as target_relation,
+    {{ lineage_audit.text_literal(written.target_table) }} as target_table
+  from runs
+),
 {%- endif %}
 {%- if written.keeps_refused %}
 {{ lineage_audit._kept_cte(written) }},
 {%- endif %}
-windows as (
-  select
-    {{ lineage_audit._time_literal(compared.from_run.committed_ts) }} as from_end,
-    {{ lineage_audit._time_literal(compared.to_run.committed_ts) }} as to_end,
-    max(case when whole_table and committed_ts <= {{ lineage_audit._time_literal(compared.from_run.committed_ts) }} then committed_ts end) as from_start,
-    max(case when whole_table and committed_ts <= {{ lineage_audit._time_literal(compared.to_run.committed_ts) }} then committed_ts end) as to_start,
-    max(committed_ts) as last_ts
-  from successes
-  where target_relation = {{ target_relation }}
-),
-runs as (
-  select *
-  from (
-    select
-      committed.attempt_id,
-      committed.run_id,
-      committed.invocation_id,
-      committed.config_hash,
-      events.code_version,
-      coalesce(events.capture, 'exploded') as capture,
-      events.output_record_count,
-      row_number() over (order by committed.committed_ts, committed.attempt_id) as place,
-      committed.committed_ts <= windows.from_end and committed.committed_ts >= coalesce(windows.from_start, committed.committed_ts) as in_from,
-      committed.committed_ts <= windows.to_end and committed.committed_ts >= coalesce(windows.to_start, committed.committed_ts) as in_to,
-      windows.from_end < windows.last_ts as from_is_past,
-      windows.to_end < windows.last_ts as to_is_past
-    from committed
-    inner join {{ lineage_audit._store('run_event') }} as events
-      on committed.attempt_id = events.attempt_id
-      and events.event_type = 'SUCCESS'
-    cross join windows
-    where committed.target_relation = {{ target_relation }}
-  ) as numbered
-  where in_from or in_to
-),
 {{ lineage_audit._mapped_columns_cte(compared) }},
 {{ lineage_audit._compared_gold_cte(compared) }},
 logged as (
-  select
-    runs.place,
-    copied.target_pk,
-    copied.column_position,
-    copied.source_values
-  from {{ lineage_audit._store('cell_lineage') }} as copied
-  inner join runs on copied.attempt_id = runs.attempt_id
-  union all
-  select
-    runs.place,
-    copied.target_pk,
-    mapped_columns.column_position,
-    {{ lineage_audit.items_at('copied.source_values', 'mapped_columns.source_positions') }} as source_values
-  from {{ lineage_audit._store('record_lineage') }} as copied
-  inner join runs on copied.attempt_id = runs.attempt_id
-  inner join mapped_columns on runs.config_hash = mapped_columns.config_hash
-  union all
-  select
-    runs.place,
-    in_gold.target_pk,
-    mapped_columns.column_position,
-    {{ lineage_audit.items_at('in_gold.source_values', 'mapped_columns.source_positions') }} as source_values
-  from in_gold
-  inner join runs
-    on in_gold.invocation_id = runs.invocation_id
-    and runs.capture = 'in_row'
-  inner join mapped_columns on runs.config_hash = mapped_columns.config_hash
+  {{ lineage_audit._logged_cells(compared) | join('\n  union all\n  ') }}
 ),
+{%- if reads_gold %}
 lost as (
   select
-    sum(case when runs.in_from and runs.from_is_past then runs.output_record_count - coalesce(found.row_count, 0) else 0 end) as from_lost,
-    sum(case when runs.in_to and runs.to_is_past then runs.output_record_count - coalesce(found.row_count, 0) else 0 end) as to_lost
+    sum(case when runs.in_from and latest.committed_ts > {{ lineage_audit._time_literal(compared.from_run.committed_ts) }} then runs.output_record_count - coalesce(found.row_count, 0) else 0 end) as from_lost,
+    sum(case when runs.in_to and latest.committed_ts > {{ lineage_audit._time_literal(compared.to_run.committed_ts) }} then runs.output_record_count - coalesce(found.row_count, 0) else 0 end) as to_lost
   from runs
+  cross join (
+    select max(event_ts) as committed_ts
+    from {{ lineage_audit._store('run_event') }}
+    where event_type = 'SUCCESS' and target_relation = {{ target_relation }}
+  ) as latest
   left join (
     select
       invocation_id,
@@ -143,6 +133,7 @@ lost as (
     on runs.invocation_id = found.invocation_id
   where runs.capture = 'in_row'
 ),
+{%- endif %}
 held as (
   select
     logged.target_pk,
@@ -199,8 +190,10 @@ judged as (
   select
     states.*,
     case
+{%- if reads_gold %}
       when states.to_place is null and lost.to_lost > 0 then 'not_comparable'
       when states.from_place is null and lost.from_lost > 0 then 'not_comparable'
+{%- endif %}
       when states.to_place is null and states.to_refused_place is not null then 'refused'
       when states.from_place is null and states.from_refused_place is not null then 'released'
       when states.to_place is null then 'gone'
@@ -211,7 +204,9 @@ judged as (
 {%- endif %}
     end as change
   from states
+{%- if reads_gold %}
   cross join lost
+{%- endif %}
 ),
 cells as (
   select
@@ -307,42 +302,75 @@ differences as (
   where judged.change is not null
   union all
   select
-    'changed' as change,
+    change,
     target_pk,
     target_column,
     from_value,
     to_value,
-    {{ lineage_audit.list_without_nulls([
-      "case when source_differs then 'source_values' end",
-      "case when config_differs then 'config' end",
-      "case when code_differs then 'code' end",
-      "case when is_off = 1 or not (source_differs or config_differs or code_differs) then 'unexplained' end"
-    ], '    ') }} as causes,
-    {{ lineage_audit.list_of([]) }} as failed_rules,
-    cast(null as {{ text }}) as reason,
-    cast(1 as {{ count }}) as record_count,
-    from_run_id,
-    to_run_id
-  from compared
-  where reason is null and from_value is distinct from to_value
-  union all
-  select
-    'not_comparable' as change,
-    cast(null as {{ text }}) as target_pk,
-    target_column,
-    cast(null as {{ text }}) as from_value,
-    cast(null as {{ text }}) as to_value,
-    {{ lineage_audit.list_of([]) }} as causes,
+    causes,
     {{ lineage_audit.list_of([]) }} as failed_rules,
     reason,
     count(*) as record_count,
-    cast(null as {{ text }}) as from_run_id,
-    cast(null as {{ text }}) as to_run_id
-  from compared
-  where reason is not null
-  group by target_column, reason
+    from_run_id,
+    to_run_id
+  from (
+    select
+      case when reason is null then 'changed' else 'not_comparable' end as change,
+      case when reason is null then target_pk end as target_pk,
+      target_column,
+      case when reason is null then from_value end as from_value,
+      case when reason is null then to_value end as to_value,
+      {{ lineage_audit.list_without_nulls([
+        "case when reason is null and source_differs then 'source_values' end",
+        "case when reason is null and config_differs then 'config' end",
+        "case when reason is null and code_differs then 'code' end",
+        "case when reason is null and (is_off = 1 or not (source_differs or config_differs or code_differs)) then 'unexplained' end"
+      ], '      ') }} as causes,
+      reason,
+      case when reason is null then from_run_id end as from_run_id,
+      case when reason is null then to_run_id end as to_run_id
+    from compared
+    where reason is not null or from_value is distinct from to_value
+  ) as cell_differences
+  group by change, target_pk, target_column, from_value, to_value, causes, reason, from_run_id, to_run_id
 )
 {%- endmacro %}
+
+{% macro _runs_cte(compared) %}
+  {% set rows = [] %}
+  {% for run in compared.runs %}
+    {% do rows.append('(' ~ [
+      run.place, run.attempt_id, lineage_audit.text_literal(run.run_id), lineage_audit.text_literal(run.invocation_id), lineage_audit.text_literal(run.config_hash),
+      lineage_audit.text_literal(run.code_version), lineage_audit.text_literal(run.capture), run.layout or 'null', run.output_record_count, run.in_from | lower, run.in_to | lower
+    ] | join(', ') ~ ')') %}
+  {% endfor %}
+  {% do return(
+    'runs as (\n  select *\n  from (\n    values\n      ' ~ rows | join(',\n      ')
+    ~ '\n  ) as listed(place, attempt_id, run_id, invocation_id, config_hash, code_version, capture, layout, output_record_count, in_from, in_to)\n)'
+  ) %}
+{% endmacro %}
+
+{#- Selects of the source values that the runs kept, by where their captures keep them. The attempts are named once more, since a
+    constant skips files of the store where a join does not. -#}
+{% macro _logged_cells(compared) %}
+  {% set selects = [] %}
+  {% for capture in compared.captures %}
+    {% set copied = 'in_gold' if capture == 'in_row' else 'copied' %}
+    {% set is_exploded = capture == 'exploded' %}
+    {% set of_runs = 'in_gold.invocation_id = runs.invocation_id' if capture == 'in_row' else 'copied.attempt_id = runs.attempt_id' %}
+    {% set attempts = compared.runs | selectattr('capture', 'equalto', capture) | map(attribute='attempt_id') | join(', ') %}
+    {% do selects.append(
+      'select\n    runs.place,\n    ' ~ copied ~ '.target_pk,\n    '
+      ~ ('copied.column_position,\n    copied.source_values' if is_exploded
+        else 'mapped_columns.column_position,\n    ' ~ lineage_audit.items_at(copied ~ '.source_values', 'mapped_columns.source_positions') ~ ' as source_values')
+      ~ '\n  from ' ~ ('in_gold' if capture == 'in_row' else lineage_audit._store('cell_lineage' if is_exploded else 'record_lineage') ~ ' as copied')
+      ~ '\n  inner join runs\n    on ' ~ of_runs ~ '\n    and runs.capture = ' ~ lineage_audit.text_literal(capture)
+      ~ ('' if is_exploded else '\n  inner join mapped_columns\n    on runs.config_hash = mapped_columns.config_hash')
+      ~ ('' if capture == 'in_row' else '\n  where copied.attempt_id in (' ~ attempts ~ ')')
+    ) %}
+  {% endfor %}
+  {% do return(selects) %}
+{% endmacro %}
 
 {#- CTEs definitions and mapped_columns: how each column was made, and which of them stood at which place under each config. -#}
 {% macro _mapped_columns_cte(compared) %}
@@ -440,13 +468,14 @@ differences as (
   {% endfor %}
   {% set selects = [] %}
   {% for branch in branches %}
-    {% set cells = '(select * from cells where _lineage_position in (' ~ branch.columns | map(attribute='position') | join(', ') ~ ')) as told' %}
+    {#- What can't be told goes along, without a value. -#}
+    {% set positions = branch.columns | map(attribute='position') | list + (untold if loop.first else []) %}
+    {% set cells = '(select * from cells where _lineage_position in (' ~ positions | join(', ') ~ ')) as told' %}
     {% do selects.append(lineage_audit._replayed_cells(cells, kept, branch.columns)) %}
   {% endfor %}
-  {% if untold or not selects %}
+  {% if not selects %}
     {% do selects.append(
-      'select\n    ' ~ (kept + ['_lineage_position as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_type('text') ~ ') as replayed_value,\n    false as is_unreadable\n  from cells\n  where _lineage_position in ('
-      ~ (untold or [0]) | join(', ') ~ ')'
+      'select\n    ' ~ (kept + ['_lineage_position as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_type('text') ~ ') as replayed_value,\n    false as is_unreadable\n  from cells'
     ) %}
   {% endif %}
   {% do return(selects) %}
