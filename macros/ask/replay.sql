@@ -106,13 +106,14 @@
   ) %}
 {% endmacro %}
 
-{#- A pinned column recomputed from its source columns, as text. -#}
-{% macro _replayed_text(column) %}
+{#- A pinned column recomputed from its source columns, as a value and as text. -#}
+{% macro _replayed_value(column) %}
   {% set value = lineage_audit._cast(column) %}
-  {% if column.gold_type %}
-    {% set value = 'try_cast(' ~ value ~ ' as ' ~ column.gold_type ~ ')' %}
-  {% endif %}
-  {% do return(lineage_audit.text_of_value('(' ~ value ~ ')', column.type)) %}
+  {% do return('try_cast(' ~ value ~ ' as ' ~ column.gold_type ~ ')' if column.gold_type else '(' ~ value ~ ')') %}
+{% endmacro %}
+
+{% macro _replayed_text(column) %}
+  {% do return(lineage_audit.text_of_value(lineage_audit._replayed_value(column), column.type)) %}
 {% endmacro %}
 
 {% macro _case_of_position(whens, indent) %}

@@ -60,7 +60,9 @@
       {% if column.unprovable is not none or not in_gold %}
         {% do unproved.append({'name': row.target_column, 'reason': column.unprovable or 'column_not_in_gold'}) %}
       {% else %}
-        {% do columns.append(dict(column, in_gold=in_gold, source_positions=row.source_positions)) %}
+        {% do columns.append(dict(
+          column, in_gold=in_gold, source_positions=row.source_positions, stored_type=(lineage_audit._find_column(written.gold_columns, row.target_column) or {}).get('type')
+        )) %}
       {% endif %}
     {% endfor %}
     {% do branches.append(dict(branch, columns=columns, unproved=unproved)) %}
@@ -118,33 +120,165 @@
 
 {% macro _cells_that_differ(tested, branch, sample_rows) %}
 {%- set names = [] -%}
+{%- set gold_texts = [] -%}
 {%- set gold_values = [] -%}
+{%- set replayed = [] -%}
+{%- set unreadable = [] -%}
 {%- for column in branch.columns -%}
-  {%- do names.append('when ' ~ column.position ~ ' then ' ~ lineage_audit.text_literal(column.name)) -%}
-  {%- do gold_values.append('when ' ~ column.position ~ ' then gold.value_' ~ column.position) -%}
+  {%- set when = 'when ' ~ column.position ~ ' then ' -%}
+  {%- do names.append(when ~ lineage_audit.text_literal(column.name)) -%}
+  {%- do gold_texts.append(when ~ 'gold.value_' ~ column.position) -%}
+  {%- do gold_values.append(when ~ lineage_audit._mapped_text(dict(column.in_gold, quoted='_lineage_gold_' ~ column.position))) -%}
+  {%- do replayed.append(when ~ lineage_audit._replayed_text(column)) -%}
+  {%- do unreadable.append(when ~ (lineage_audit._unreadable_texts(branch, column) | join(' or ') or 'false')) -%}
 {%- endfor -%}
 {%- set sampled = tested.rows if sample_rows is none else '(select * from ' ~ tested.rows ~ ' limit ' ~ (sample_rows | int) ~ ') as sampled' -%}
 select
-  replayed._lineage_target_pk as target_pk,
-  case replayed.column_position {{ names | join(' ') }} end as target_column,
-  case when replayed.is_unreadable then 'unreadable_value' else 'other_value' end as reason,
-  replayed._lineage_gold_value as gold_value,
-  replayed.replayed_value,
-  replayed._lineage_run_id as run_id
+  differing.target_pk,
+  case differing.position {{ names | join(' ') }} end as target_column,
+  case when differing.is_unreadable then 'unreadable_value' else 'other_value' end as reason,
+  differing.gold_value,
+  differing.replayed_value,
+  differing.run_id
 from (
-  {{ lineage_audit._replayed_cells(
-    lineage_audit._cells_of_branch(branch, lineage_audit._gold_texts(tested, branch, sampled), 'case mapping.column_position ' ~ gold_values | join(' ') ~ ' end'),
-    ['_lineage_run_id', '_lineage_invocation_id', '_lineage_target_pk', '_lineage_gold_value'], branch.columns
-  ) }}
-) as replayed
+  select
+    _lineage_run_id as run_id,
+    _lineage_invocation_id as invocation_id,
+    _lineage_target_pk as target_pk,
+    _lineage_position as position,
+    {{ lineage_audit._case_of_position(unreadable, '      ') }} as is_unreadable,
+    {{ lineage_audit._case_of_position(gold_values, '      ') }} as gold_value,
+    {{ lineage_audit._case_of_position(replayed, '      ') }} as replayed_value
+  from {{ lineage_audit._differing_cells(tested, branch, sampled) if branch.capture == 'exploded' else lineage_audit._differing_records(tested, branch, sampled) }}
+) as differing
 left join {{ lineage_audit._gold_texts(tested, branch, tested.built) }} as gold
-  on replayed._lineage_invocation_id = gold.invocation_id
-  and replayed._lineage_target_pk = gold.target_pk
-  and not replayed.is_unreadable
-  and replayed.replayed_value is not distinct from case replayed.column_position {{ gold_values | join(' ') }} end
-where (replayed.is_unreadable or replayed._lineage_gold_value is distinct from replayed.replayed_value)
-  and gold.invocation_id is null
+  on differing.invocation_id = gold.invocation_id
+  and differing.target_pk = gold.target_pk
+  and not differing.is_unreadable
+  and differing.replayed_value is not distinct from case differing.position {{ gold_texts | join(' ') }} end
+where gold.invocation_id is null
 {%- endmacro %}
+
+{#- Conditions: a logged text of the column is no value of its pinned type. Rows that keep their lineage keep values, not texts. -#}
+{% macro _unreadable_texts(branch, column) %}
+  {% set unreadable = [] %}
+  {% for name in (column.source_columns if branch.capture != 'in_row' else []) %}
+    {% set place = loop.index if branch.capture == 'exploded' else column.source_positions[loop.index0] %}
+    {% do unreadable.append('(' ~ lineage_audit.item_at('_lineage_values', place) ~ ' is not null and ' ~ lineage_audit.quote_name(name) ~ ' is null)') %}
+  {% endfor %}
+  {% do return(unreadable) %}
+{% endmacro %}
+
+{#- Is gold's value another one? As values where both sides are of one type that can be compared, else as texts. -#}
+{% macro _differs_from_gold(branch, column) %}
+  {% set in_gold = '_lineage_gold_' ~ column.position %}
+  {% set type = column.type or column.gold_type %}
+  {% if lineage_audit._same_type(type, column.get('stored_type')) and not lineage_audit._is_nested_type(type) and (type | lower | trim) not in ['json', 'variant'] %}
+    {% set differs = lineage_audit._replayed_value(column) ~ ' is distinct from ' ~ in_gold %}
+  {% else %}
+    {% set differs = lineage_audit._replayed_text(column) ~ ' is distinct from ' ~ lineage_audit._mapped_text(dict(column.in_gold, quoted=in_gold)) %}
+  {% endif %}
+  {% do return((lineage_audit._unreadable_texts(branch, column) + [differs]) | join(' or ')) %}
+{% endmacro %}
+
+{#- Of capture exploded, where a cell is a row: those that differ, with their source columns. -#}
+{% macro _differing_cells(tested, branch, rows) %}
+  {% set typed = {} %}
+  {% set differs = [] %}
+  {% for column in branch.columns %}
+    {% do differs.append('when ' ~ column.position ~ ' then ' ~ lineage_audit._differs_from_gold(branch, column)) %}
+    {% for name in column.source_columns %}
+      {% do typed.setdefault(name, []).append('when ' ~ column.position ~ ' then '
+        ~ lineage_audit.value_of(lineage_audit.item_at('_lineage_values', loop.index), column.source_types[loop.index0])) %}
+    {% endfor %}
+  {% endfor %}
+  {% set items = ['_lineage_run_id', '_lineage_invocation_id', '_lineage_target_pk', '_lineage_position', '_lineage_values'] %}
+  {% set gold_values = [] %}
+  {% for column in branch.columns %}
+    {% do items.append('_lineage_gold_' ~ column.position) %}
+    {% do gold_values.append('gold._lineage_gold_' ~ column.position) %}
+  {% endfor %}
+  {% for name, whens in typed.items() %}
+    {% do items.append(lineage_audit._case_of_position(whens, '        ') ~ ' as ' ~ lineage_audit.quote_name(name)) %}
+  {% endfor %}
+  {% do return(
+    '(\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from '
+    ~ lineage_audit._cells_of_branch(branch, lineage_audit._gold_rows(tested, branch, rows), gold_values)
+    ~ '\n  ) as typed\n  where ' ~ lineage_audit._case_of_position(differs, '      ')
+  ) %}
+{% endmacro %}
+
+{#- Of the other captures, where a record is a row: its columns are recomputed side by side, and the cells of those rows that
+    differ anywhere are looked at one by one. -#}
+{% macro _differing_records(tested, branch, rows) %}
+  {% set typed = {} %}
+  {% set differs = [] %}
+  {% set differing = [] %}
+  {% set whens = [] %}
+  {% set positions = [] %}
+  {% for column in branch.columns %}
+    {% set flag = '_lineage_differs_' ~ column.position %}
+    {% do differs.append(lineage_audit._differs_from_gold(branch, column) ~ ' as ' ~ flag) %}
+    {% do differing.append(flag) %}
+    {% do whens.append('when ' ~ column.position ~ ' then ' ~ flag) %}
+    {% do positions.append('(' ~ column.position ~ ')') %}
+    {% for name in column.source_columns %}
+      {% set place = column.source_positions[loop.index0] %}
+      {% do typed.update({name: lineage_audit._source_value(branch.layout.fields[place - 1]) if branch.capture == 'in_row'
+        else lineage_audit.value_of(lineage_audit.item_at('records.source_values', place), column.source_types[loop.index0])}) %}
+    {% endfor %}
+  {% endfor %}
+  {% set logged = lineage_audit._logged_records(tested, branch, rows) %}
+  {% set items = logged.names %}
+  {% for name, value in typed.items() %}
+    {% do items.append(value ~ ' as ' ~ lineage_audit.quote_name(name)) %}
+  {% endfor %}
+  {% do return(
+    '(\n    select *\n    from (\n      select\n        *,\n        ' ~ differs | join(',\n        ')
+    ~ '\n      from (\n        select\n          ' ~ items | join(',\n          ') ~ '\n        from ' ~ logged.from
+    ~ '\n      ) as typed\n    ) as compared\n    where ' ~ differing | join(' or ')
+    ~ '\n  ) as records\n  cross join (\n    select *\n    from (\n      values ' ~ positions | join(', ') ~ '\n    ) as listed(_lineage_position)\n  ) as cells\n  where '
+    ~ lineage_audit._case_of_position(whens, '      ')
+  ) %}
+{% endmacro %}
+
+{#- A source value as the row itself keeps it. -#}
+{% macro _source_value(field) %}
+  {% do return(field.verbatim or '_lineage_source_values.' ~ lineage_audit.quote_name(field.name)) %}
+{% endmacro %}
+
+{#- Gold's rows of a branch, its values as they are. -#}
+{% macro _gold_rows(tested, branch, rows) %}
+  {% set items = ['_lineage_run_id as run_id', '_lineage_invocation_id as invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as target_pk'] %}
+  {% for column in branch.columns %}
+    {% do items.append(column.in_gold.quoted ~ ' as _lineage_gold_' ~ column.position) %}
+  {% endfor %}
+  {% do return('(\n        select\n          ' ~ items | join(',\n          ') ~ '\n        from ' ~ rows ~ '\n        where ' ~ lineage_audit._rows_of_branch(tested, branch) ~ '\n      )') %}
+{% endmacro %}
+
+{#- The logged records of a branch beside gold's values, in gold's own rows or in record_lineage: {names: what to select, from}. -#}
+{% macro _logged_records(tested, branch, rows) %}
+  {% if branch.capture == 'in_row' %}
+    {% set names = ['_lineage_run_id', '_lineage_invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as _lineage_target_pk'] %}
+    {% for column in branch.columns %}
+      {% do names.append(column.in_gold.quoted ~ ' as _lineage_gold_' ~ column.position) %}
+    {% endfor %}
+    {% do return({'names': names, 'from': rows ~ '\n        where ' ~ lineage_audit._rows_of_branch(tested, branch)}) %}
+  {% endif %}
+  {% set names = ['gold.run_id as _lineage_run_id', 'gold.invocation_id as _lineage_invocation_id', 'gold.target_pk as _lineage_target_pk', 'records.source_values as _lineage_values'] %}
+  {% for column in branch.columns %}
+    {% do names.append('gold._lineage_gold_' ~ column.position) %}
+  {% endfor %}
+  {% do return({'names': names, 'from': lineage_audit._gold_rows(tested, branch, rows) ~ ' as gold' ~ lineage_audit._attempts_of_gold(branch)
+    ~ '\n        inner join ' ~ lineage_audit._store('record_lineage') ~ ' as records\n          on events.attempt_id = records.attempt_id\n          and gold.target_pk = records.target_pk'}) %}
+{% endmacro %}
+
+{% macro _attempts_of_gold(branch) %}
+  {% do return(
+    '\n      inner join ' ~ lineage_audit._store('run_event') ~ " as events\n        on gold.invocation_id = events.invocation_id\n        and events.event_type = 'SUCCESS'\n        and events.target_relation = "
+    ~ lineage_audit.text_literal(branch.target_relation)
+  ) %}
+{% endmacro %}
 
 {#- Gold's rows of a branch with their values as texts. -#}
 {% macro _gold_texts(tested, branch, rows) %}
@@ -158,12 +292,10 @@ where (replayed.is_unreadable or replayed._lineage_gold_value is distinct from r
   {% do return('(\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from ' ~ rows ~ '\n    where ' ~ lineage_audit._rows_of_branch(tested, branch) ~ '\n  )') %}
 {% endmacro %}
 
-{#- The logged cells of a branch beside gold's value, such as _replayed_cells takes them. -#}
-{% macro _cells_of_branch(branch, gold, gold_value) %}
-  {% set items = ['gold.run_id as _lineage_run_id', 'gold.invocation_id as _lineage_invocation_id', 'gold.target_pk as _lineage_target_pk', gold_value ~ ' as _lineage_gold_value',
-    'mapping.column_position as _lineage_position'] %}
-  {% set attempts = ' inner join ' ~ lineage_audit._store('run_event') ~ " as events on gold.invocation_id = events.invocation_id and events.event_type = 'SUCCESS' and events.target_relation = " ~
-    lineage_audit.text_literal(branch.target_relation) %}
+{#- The logged cells of a branch, such as _replayed_cells takes them; gold_values: further columns of gold beside them. -#}
+{% macro _cells_of_branch(branch, gold, gold_values=[]) %}
+  {% set items = ['gold.run_id as _lineage_run_id', 'gold.invocation_id as _lineage_invocation_id', 'gold.target_pk as _lineage_target_pk', 'mapping.column_position as _lineage_position'] + gold_values %}
+  {% set attempts = lineage_audit._attempts_of_gold(branch) %}
   {% if branch.capture == 'exploded' %}
     {% do return(
       '(\n      select\n        ' ~ (items + ['mapping.source_values as _lineage_values']) | join(',\n        ') ~ '\n      from ' ~ gold ~ ' as gold' ~ attempts
