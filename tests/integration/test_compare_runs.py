@@ -147,7 +147,9 @@ def project(engine, make_project, hash_key):
 @pytest.fixture
 def on_duckdb(project):
     if project.engine != "duckdb":
-        pytest.skip("on Spark a table takes half a minute to build and a question ten seconds: two tables and three questions there")
+        pytest.skip(
+            "on Spark a table takes half a minute to build and a question ten seconds: two tables and three questions there"
+        )
 
 
 def compare(project, check: bool = True, **arguments):
