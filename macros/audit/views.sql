@@ -30,20 +30,14 @@ successes as (
   group by run_id, invocation_id, target_relation
 ),
 committed as (
-  select successes.*
-  from successes
-  left join (
+  select *
+  from (
     select
-      run_id,
-      target_relation,
-      max(committed_ts) as rebuilt_ts
+      successes.*,
+      max(case when whole_table then committed_ts end) over (partition by run_id, target_relation) as rebuilt_ts
     from successes
-    where whole_table
-    group by run_id, target_relation
-  ) as rebuilt
-    on successes.run_id = rebuilt.run_id
-    and successes.target_relation = rebuilt.target_relation
-  where rebuilt.rebuilt_ts is null or successes.committed_ts >= rebuilt.rebuilt_ts
+  ) as attempts
+  where rebuilt_ts is null or committed_ts >= rebuilt_ts
 )
 {%- endmacro %}
 
@@ -75,23 +69,23 @@ mapping as (
 )
 {%- endmacro %}
 
-{#- The columns of column_lineage, from relations committed, mapping, and one with target_pk and the source values of a
+{#- The columns of column_lineage, from relations committed, one with the mapping, and one with target_pk and the source values of a
     cell as a list of texts. -#}
-{% macro _column_lineage_items(target_pk, source_values) -%}
+{% macro _column_lineage_items(target_pk, source_values, mapping='mapping') -%}
   committed.run_id,
   committed.endpoint_name,
   committed.target_table,
   {{ target_pk }} as target_pk,
-  mapping.target_column,
-  mapping.api_field_name,
-  mapping.api_json_path,
-  mapping.source_table,
-  mapping.source_columns,
-  mapping.transform_expr,
-  mapping.business_rule_id,
+  {{ mapping }}.target_column,
+  {{ mapping }}.api_field_name,
+  {{ mapping }}.api_json_path,
+  {{ mapping }}.source_table,
+  {{ mapping }}.source_columns,
+  {{ mapping }}.transform_expr,
+  {{ mapping }}.business_rule_id,
   case
-    when {{ lineage_audit.list_length('mapping.source_columns') }} = 0 then '{}'
-    else {{ lineage_audit.json_of_lists('mapping.source_columns', source_values) }}
+    when {{ lineage_audit.list_length(mapping ~ '.source_columns') }} = 0 then '{}'
+    else {{ lineage_audit.json_of_lists(mapping ~ '.source_columns', source_values) }}
   end as source_values_json,
   committed.committed_ts as created_ts,
   committed.target_relation,
