@@ -28,6 +28,7 @@ class DuckDB:
     settings: dict[str, str] = field(default_factory=dict)
 
     name = "duckdb"
+    computes_when_fetched = False
     moment = "make_timestamp({})"
     file_format = None
 
@@ -89,6 +90,7 @@ class Spark:
     folder: Path
 
     name = "spark"
+    computes_when_fetched = True  # dbt's status of a query comes when Spark has planned it
     moment = "timestamp_micros({})"
     file_format = "delta"
 

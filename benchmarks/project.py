@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from forms import COLUMNS, PLAIN, RULES, Form
 from source import source_models
 
 READS_SOURCE = re.compile(r"\b(?:from|join)\s+\S*\bsilver_orders\b", re.IGNORECASE)
+GIVES_ROWS = re.compile(r"^\s*(?:/\*.*?\*/\s*)?(?:select|with)\b", re.IGNORECASE | re.DOTALL)
 READS_COPY = re.compile(r"\b(?:from|join)\s+\S*__lineage_source\b", re.IGNORECASE)
 
 
@@ -137,19 +139,32 @@ class Project:
         return self.asked(*arguments)[0]
 
     def asked(self, *arguments: str) -> tuple[dict[str, Cost], str]:
-        """The same, and what the command printed."""
+        """The same, and what the command printed. Where the engine computes a query when its rows are fetched, a query
+        lasts until dbt's next event: some milliseconds of rendering too many."""
         from dbt.cli.main import dbtRunner
 
         costs: dict[str, Cost] = defaultdict(Cost)
+        fetching: dict[str, float] = {}  # by model, since when the rows of its last query are awaited
+        queries: set[str] = set()  # models whose last statement is a query
+
+        def fetched(model: str) -> None:
+            if model in fetching:
+                waited = time.perf_counter() - fetching.pop(model)
+                costs[model] = replace(costs[model], seconds=costs[model].seconds + waited)
 
         def note(event) -> None:
+            model = event.data.node_info.node_name if hasattr(event.data, "node_info") else None
+            if model is not None and event.info.name != "SQLQueryStatus":
+                fetched(model)
             if event.info.name not in ("SQLQuery", "SQLQueryStatus"):
                 return
-            model = event.data.node_info.node_name
             cost = costs[model]
             if event.info.name == "SQLQueryStatus":
                 costs[model] = replace(cost, seconds=cost.seconds + event.data.elapsed, statements=cost.statements + 1)
+                if self.engine.computes_when_fetched and model in queries:
+                    fetching[model] = time.perf_counter()
             else:
+                (queries.add if GIVES_ROWS.search(event.data.sql) else queries.discard)(model)
                 costs[model] = replace(
                     cost,
                     scans=cost.scans + bool(READS_SOURCE.search(event.data.sql)),
@@ -159,6 +174,8 @@ class Project:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             result = dbtRunner(callbacks=[note]).invoke(self.arguments(*arguments))
+        for model in list(fetching):
+            fetched(model)
         self.engine.release()
         if not result.success:
             raise DbtFailedError(f"dbt {' '.join(arguments)} failed\n{printed.getvalue()}\n{result.exception or ''}")
