@@ -1,4 +1,5 @@
-"""Writes the sample's bronze seeds: what three APIs sent, with everything that real payloads do.
+"""Writes the samples' bronze seeds: what three APIs sent, with everything that real payloads do, and the tables that the
+customer analytics read.
 
 The same rows come out on every machine: random numbers start from a fixed seed and nothing reads a clock.
 The rows that tell the story are written out by hand, each with what it is there for; the rest are ordinary
@@ -14,6 +15,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,11 @@ PRODUCTS = [
 ]
 FIRST_NAMES = ["Ada", "Chinua", "Emmy", "Gabriel", "Hedy", "Ibn", "Jorge", "Katherine", "Lise", "Murasaki"]
 LAST_NAMES = ["Álvarez", "Bergström", "Chen", "Dubois", "Eze", "Fischer", "Gruber", "Haddad", "Ito", "Jansen"]
+ANALYTICS_CUSTOMERS = 40
+ANALYTICS_ORDERS = 120
+ANALYTICS_EVENTS = 300
+# Weighted as customers behave.
+EVENT_TYPES = ["page_view"] * 6 + ["product_view"] * 4 + ["Add_To_Cart"] * 2 + ["checkout", "support_chat"]
 COUNTRIES = ["DE", "FR", "GB", "SE", "US", "CA", "CH"]
 
 HOSTILE_TEXT = "It's \"fragile\"; don't use C:\\temp\\new 🚚\nsecond line, 50% off -- /* not a comment */ || {{ x }}"
@@ -335,6 +342,68 @@ def make_order_items(rng: random.Random, orders: Feed) -> Feed:
     return feed
 
 
+def make_customer_analytics(rng: random.Random) -> dict[str, list[dict[str, Any]]]:
+    """The tables of the customer analytics, by their names."""
+    day = timedelta(days=1)
+    customers = []
+    for number in range(1, ANALYTICS_CUSTOMERS + 1):
+        first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
+        customers.append(
+            {
+                "customer_id": number,
+                "full_name": f"{first} {last}",
+                # As people type them.
+                "email": rng.choice(["", "", " "]) + rng.choice([first, first.lower()]) + f".{number}@example.com",
+                "country": rng.choice(COUNTRIES),
+                "updated_at": timestamp(FIRST_LOAD - rng.randrange(1, 400) * day),
+            }
+        )
+    products = [
+        {
+            "product_id": number,
+            "product_name": title,
+            "category": category,
+            "updated_at": timestamp(FIRST_LOAD - 400 * day),
+        }
+        for number, ((_, title, _), category) in enumerate(
+            zip(PRODUCTS, ["paper", "writing", "writing", "furniture", "writing", "paper", "furniture"], strict=True), 1
+        )
+    ]
+    prices = [Decimal(price) for _, _, price in PRODUCTS]
+    orders = []
+    for number in range(1, ANALYTICS_ORDERS + 1):
+        product = rng.randrange(len(PRODUCTS))
+        ordered_at = FIRST_LOAD - timedelta(minutes=rng.randrange(90 * 24 * 60))
+        orders.append(
+            {
+                "order_id": 5000 + number,
+                # The last five customers have not ordered anything yet.
+                "customer_id": rng.randrange(1, ANALYTICS_CUSTOMERS - 4),
+                "product_id": product + 1,
+                "ordered_at": timestamp(ordered_at),
+                "amount": f"{prices[product] * rng.randrange(1, 6):.4f}",
+                "updated_at": timestamp(ordered_at + day),
+            }
+        )
+    events = []
+    for number in range(1, ANALYTICS_EVENTS + 1):
+        event = {
+            "event_id": 90000 + number,
+            # Some visitors have not signed in.
+            "customer_id": rng.randrange(1, ANALYTICS_CUSTOMERS + 1) if rng.random() < 0.95 else None,
+            "event_type": rng.choice(EVENT_TYPES),
+            "event_at": timestamp(FIRST_LOAD - timedelta(minutes=rng.randrange(14 * 24 * 60))),
+        }
+        # A topic may deliver an event twice.
+        events += [event] * (2 if rng.random() < 0.03 else 1)
+    return {
+        "raw_customers": customers,
+        "raw_products": products,
+        "raw_orders": sorted(orders, key=lambda row: row["ordered_at"]),
+        "raw_customer_events": sorted(events, key=lambda row: row["event_at"]),
+    }
+
+
 def write_csv(path: Path, header: list[str], rows: Iterator[tuple[str, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -363,6 +432,9 @@ def main() -> None:
         ["currency_code", "fx_rate", "rate_date"],
         ((currency, rate, FX_RATE_DATE) for currency, rate in FX_RATES.items()),
     )
+    (output / "customer_analytics").mkdir(exist_ok=True)
+    for name, rows in make_customer_analytics(random.Random(RANDOM_SEED + 3)).items():
+        write_csv(output / "customer_analytics" / f"{name}.csv", list(rows[0]), (tuple(row.values()) for row in rows))
 
 
 if __name__ == "__main__":
