@@ -48,7 +48,10 @@ demo: demo-$(TARGET) ## build the sample and show what it gives, on DuckDB or wi
 demo-duckdb: $(VENV)/.installed-duckdb
 	rm -f lineage_audit.duckdb lineage_audit.duckdb.wal
 	$(DBT) build
+	@$(DBT) run --select lineage_audit.graph --quiet
 	@$(DBT) run-operation show_sample --quiet
+	@echo; echo "What hangs on the amount of an order, through to dashboards and models"
+	@$(DBT) run-operation impact --args '{table: raw_orders, column: amount}' --quiet
 
 # What Spark's JVM says while it starts would bury what dbt says; it is shown where something fails.
 # On a small sample the JVM's optimizing compiler costs more time than it saves.

@@ -86,7 +86,7 @@
   {% set names = [] %}
   {% for node in graph.nodes.values() %}
     {% set registered = (node.config.get('meta') or {}).get('lineage_audit') %}
-    {% if node.resource_type == 'model' and registered %}
+    {% if node.resource_type == 'model' and lineage_audit._is_mapped(node) %}
       {% if registered.target_table == target_table or node.name == target_table %}
         {% do return(node) %}
       {% endif %}

@@ -5,7 +5,7 @@
 {% macro _look_at_store() %}
   {% set look = {'missing': [], 'old': {}, 'problems': []} %}
   {% set present = [] %}
-  {% for table in lineage_audit._store_tables() %}
+  {% for table in lineage_audit._tables_in_use() %}
     {% set relation = lineage_audit._store(table) %}
     {% set found = adapter.get_relation(database=relation.database, schema=relation.schema, identifier=relation.identifier) %}
     {% if found is none %}
@@ -16,7 +16,7 @@
       {% do present.append(table) %}
     {% endif %}
   {% endfor %}
-  {% set seen = lineage_audit.columns_of_store(lineage_audit._store_tables() | list, present) %}
+  {% set seen = lineage_audit.columns_of_store(lineage_audit._tables_in_use(), present) %}
   {% if seen.read_only %}
     {% do look.problems.append(lineage_audit._problem(
       'database', lineage_audit._store('run_event').database, 'is attached read-only; ' ~ (present or look.missing) | join(', ') ~ " can't be written.",

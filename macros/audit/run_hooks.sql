@@ -6,19 +6,27 @@
     {% if look.missing %}
       {% do lineage_audit._create_store_tables(look.missing) %}
     {% endif %}
+    {% do lineage_audit._remember_forms() %}
   {% endif %}
   {% do return('') %}
 {% endmacro %}
 
-{#- A run of other models is none of the store's business, whatever state it is in. -#}
+{#- A run of other models is none of the store's business, whatever state it is in; that of the lineage graph it is. -#}
 {% macro _run_needs_store() %}
+  {% set writes_versions = lineage_audit._has_graph() %}
   {% for id in selected_resources %}
     {% set node = graph.nodes.get(id) %}
-    {% if node and node.resource_type == 'model' and (node.package_name == 'lineage_audit' or node.config.get('meta', {}).get('lineage_audit')) %}
+    {% if node and node.resource_type == 'model' and (writes_versions or node.package_name == 'lineage_audit' or lineage_audit._is_mapped(node)) %}
       {% do return(true) %}
     {% endif %}
   {% endfor %}
   {% do return(false) %}
+{% endmacro %}
+
+{#- What a model of the user's says of itself to the lineage graph stands under the same key. -#}
+{% macro _is_mapped(node) %}
+  {% set registered = (node.config.get('meta') or {}).get('lineage_audit') %}
+  {% do return(registered is mapping and registered.get('endpoint_name') is not none) %}
 {% endmacro %}
 
 {#- on-run-end: one INSERT for all mapped models that failed. -#}
@@ -28,7 +36,7 @@
   {% endif %}
   {% set failed = [] %}
   {% for result in results %}
-    {% if result.node.resource_type == 'model' and result.status == 'error' and result.node.config.meta.get('lineage_audit') %}
+    {% if result.node.resource_type == 'model' and result.status == 'error' and lineage_audit._is_mapped(result.node) %}
       {% set hint = lineage_audit._unwritten(result) %}
       {#- Printed too: the event itself may meet the same refusal. -#}
       {% if hint %}

@@ -37,8 +37,21 @@
       'source_table': 'text', 'source_columns': 'texts', 'source_types': 'texts', 'transform_expr': 'text', 'default_expr': 'text',
       'data_type': 'text', 'is_primary_key': 'text', 'nullable': 'text', 'sensitivity': 'text', 'business_rule_id': 'text',
       'rule_category': 'text', 'severity': 'text', 'message': 'text', 'source_positions': 'positions'
+    },
+    'model_version': {
+      'model_version': 'text', 'created_ts': 'timestamp', 'node_id': 'text', 'target_relation': 'text', 'form': 'text', 'code_version': 'text',
+      'language': 'text', 'dialect': 'text', 'compiled_sql': 'text', 'depends_on': 'texts', 'mapping_json': 'text'
     }
   }) %}
+{% endmacro %}
+
+{#- Those that this project's runs write: without the lineage graph its table isn't made. -#}
+{% macro _tables_in_use() %}
+  {% set tables = lineage_audit._store_tables().keys() | list %}
+  {% if not lineage_audit._has_graph() %}
+    {% set tables = tables | reject('equalto', 'model_version') | list %}
+  {% endif %}
+  {% do return(tables) %}
 {% endmacro %}
 
 {#- The columns that a row can't be told by without: each table has had them in every version, and one that lacks any of
@@ -51,7 +64,8 @@
     'rejected_record': ['invocation_id', 'target_relation', 'record_key', 'failed_rules'],
     'closed_record': ['invocation_id', 'target_relation', 'record_key', 'closed_as', 'closed_ts'],
     'rule_violation': ['invocation_id', 'target_relation', 'record_key', 'business_rule_id'],
-    'config_version': ['config_hash', 'kind', 'column_position']
+    'config_version': ['config_hash', 'kind', 'column_position'],
+    'model_version': ['model_version', 'created_ts', 'target_relation', 'form', 'compiled_sql']
   }) %}
 {% endmacro %}
 

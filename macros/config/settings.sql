@@ -8,7 +8,7 @@
     'run_id': (var('lineage_audit_run_id', none) or invocation_id) | string,
     'reprocess': (var('lineage_audit_reprocess', false) | string | lower) == 'true',
     'code_version': var('lineage_audit_code_version', none),
-    'graph': (var('lineage_audit_graph', false) | string | lower) == 'true',
+    'graph': (var('lineage_audit_graph', project_name == 'lineage_audit') | string | lower) == 'true',
     'secret_scope': var('lineage_audit_secret_scope', 'lineage_audit'),
     'secret_key': var('lineage_audit_secret_key', 'hash_key')
   }) %}

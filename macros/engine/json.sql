@@ -97,6 +97,23 @@
   {% do return('to_json(struct(' ~ alias ~ ".*), map('ignoreNullFields', 'false'))") %}
 {% endmacro %}
 
+{#- The rows of a group as a JSON array of objects, NULLs among them. -#}
+{% macro json_array_of_rows(alias) %}
+  {% do return(adapter.dispatch('json_array_of_rows', 'lineage_audit')(alias)) %}
+{% endmacro %}
+
+{% macro default__json_array_of_rows(alias) %}
+  {% do return(lineage_audit._unsupported('json_array_of_rows')) %}
+{% endmacro %}
+
+{% macro duckdb__json_array_of_rows(alias) %}
+  {% do return('cast(to_json(list(' ~ alias ~ ')) as varchar)') %}
+{% endmacro %}
+
+{% macro spark__json_array_of_rows(alias) %}
+  {% do return('to_json(collect_list(struct(' ~ alias ~ ".*)), map('ignoreNullFields', 'false'))") %}
+{% endmacro %}
+
 {#- The text that a JSON object of texts holds under a name; NULL where that is null or missing. -#}
 {% macro member_of_json(expression, name) %}
   {% do return(adapter.dispatch('member_of_json', 'lineage_audit')(expression, name)) %}

@@ -40,6 +40,7 @@
     'incremental': incremental, 'whole_table': whole_table, 'config_hash': config_hash, 'config_rows': config_rows,
     'columns': columns, 'fields': fields, 'reads': reads if request.source_known else [], 'filters': filters, 'validations': validations,
     'source_sql': snapshot.sql, 'staged': snapshot.staged, 'unstaged_sql': request.source | string,
+    'source_relation': lineage_audit._relation_text(request.built_source),
     'latest_by': request.latest_by, 'history': history,
     'watermark': none if not watermark_column else {
       'column': watermark_column.name, 'type': watermark_column.type, 'lateness': request.lateness,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import threading
 import traceback
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from workspace.session import Workspace
@@ -62,9 +64,12 @@ class PythonRuns:
         """Run the code to its end; what it is known by."""
         number = next(self._numbers)
         failure = None
+        # A notebook may install packages for itself and start Python anew: here they are there.
+        code = re.sub(r"^%pip install .*$", "", code, flags=re.MULTILINE)
+        dbutils = SimpleNamespace(library=SimpleNamespace(restartPython=lambda: None))
         try:
             compiled = compile(self._workspace.catalogs.in_code(code), "<python model>", "exec")
-            exec(compiled, {"spark": self._workspace.spark.newSession(), "__name__": "__main__"})
+            exec(compiled, {"spark": self._workspace.spark.newSession(), "dbutils": dbutils, "__name__": "__main__"})
         except Exception:
             failure = self._workspace.catalogs.from_spark(traceback.format_exc())
         self._failures[number] = failure
