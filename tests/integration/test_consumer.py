@@ -135,6 +135,7 @@ UNIT_TEST = {
 def consumer(make_project, engine):
     project = make_project(
         engine,
+        artifacts=True,
         models=MODELS,
         macros={"schema_names": SCHEMA_NAMES},
         seeds={"bronze_orders_raw": BRONZE},
@@ -306,6 +307,7 @@ ORDERS_MAPPED = (
 def commands(make_project):
     project = make_project(
         "duckdb",
+        artifacts=True,
         models={"silver_orders": MODELS["silver_orders"], **dict.fromkeys(TWELVE, ORDERS_MAPPED)},
         seeds={"bronze_orders_raw": BRONZE},
         api_endpoints=[{"endpoint_name": "orders"}],

@@ -491,7 +491,7 @@ def test_two_graphs_are_compared(consumer):
 
 @pytest.fixture(scope="module")
 def plain(make_project):
-    project = make_project(ENGINE, models={"one": "select 1 as id"})
+    project = make_project(ENGINE, models={"one": "select 1 as id"}, artifacts=True)
     project.build = project.dbt("run")
     return project
 

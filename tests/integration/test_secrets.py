@@ -114,6 +114,7 @@ def literal(value: str | None) -> str:
 def sensitive(make_project, engine):
     project = make_project(
         engine,
+        artifacts=True,
         models=MODELS,
         macros={"spark__hash_key": NO_KEY_ON_SPARK},
         properties={
