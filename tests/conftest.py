@@ -140,6 +140,10 @@ def _render_env_vars(text: str) -> str:
     return re.sub(pattern, lambda found: os.environ.get(found[1], found[2]), text)
 
 
+# To make and compile code for each statement takes a third of the time on tables of ten rows.
+INTERPRETING = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+
+
 @pytest.fixture(scope="session")
 def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What profiles.yml says about Spark, with the warehouse in a folder of this test run."""
@@ -151,7 +155,7 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     # Many small statements: the optimizing compiler takes more time than its code would save, about a third of it all.
     # Without it the JVM keeps only 48 MB of compiled code; once that is full, it interprets, and then statements fail.
     settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
-    return settings
+    return {**settings, **INTERPRETING}
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +169,20 @@ def spark_session(spark_settings: dict[str, str]):
     session = builder.getOrCreate()
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def compiling_spark(engine: str, request: pytest.FixtureRequest):
+    """Spark compiles its code for the tests of this module, as it does for people: where values and types are put to the proof."""
+    if "spark" not in (server := _server_of(engine, request)):
+        yield
+        return
+    settings = server["spark"].conf
+    for name in INTERPRETING:
+        settings.unset(name)
+    yield
+    for name, value in INTERPRETING.items():
+        settings.set(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from mapped_cases import (
 
 # --- the config ------------------------------------------------------------------------------------------------
 
+pytestmark = pytest.mark.usefixtures("compiling_spark")
+
 ORDERS = mapped_columns(
     "orders",
     "gold_orders",
