@@ -179,6 +179,8 @@ def test_a_person_reads_the_value_first(project):
 
 @pytest.mark.parametrize("mode", ["exploded", "compact"])
 def test_the_answer_of_another_time(project, mode):
+    if project.engine == "spark" and mode != "exploded":
+        pytest.skip("which run is asked does not depend on the engine: one mode is asked on Spark")
     old = answer(project, target_table=mode, target_pk=["o2", 1], target_column="amount", run_id="first")
     assert values(old) == {"amount": "2.00"}
     assert verdicts(old) == {"amount": ("not_provable", "not_in_gold")}
