@@ -2,13 +2,7 @@
     it only grows: its fields stay in the order they have there, fields that no mapping uses any more stay as NULL, new
     ones come last. What the rows that are there could not follow is an error. -#}
 {% macro _reconcile_with_gold(plan, last_success, request) %}
-  {% set struct_fields = plan.fields | selectattr('verbatim', 'none') | list %}
-  {% if not struct_fields %}
-    {% do struct_fields.append({
-      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
-    }) %}
-  {% endif %}
-  {% do plan.update({'struct_fields': struct_fields, 'new_fields': [], 'known_in_gold': [], 'kept_columns': []}) %}
+  {% do plan.update({'struct_fields': lineage_audit._new_struct(plan.fields), 'new_fields': [], 'known_in_gold': [], 'kept_columns': []}) %}
   {% if not plan.incremental or not lineage_audit._is_running() %}
     {% do return(none) %}
   {% endif %}
@@ -62,6 +56,17 @@
     {% endif %}
   {% endfor %}
   {% do plan.update({'struct_fields': struct_fields + new_fields, 'new_fields': new_fields, 'known_in_gold': known_in_gold}) %}
+{% endmacro %}
+
+{#- The fields of the struct of a table that is made anew: the source columns that no column of it holds as they are. -#}
+{% macro _new_struct(fields) %}
+  {% set struct_fields = fields | selectattr('verbatim', 'none') | list %}
+  {% if not struct_fields %}
+    {% do struct_fields.append({
+      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
+    }) %}
+  {% endif %}
+  {% do return(struct_fields) %}
 {% endmacro %}
 
 {#- The source fields that gold holds: those of its last run, and those that attempts which died have added to the struct. -#}
