@@ -23,9 +23,9 @@
 
 {#- {steps: [{table, column, depth, parent: the step before it, by its place, again: is it walked on from elsewhere, edges}],
     is_cut: is there more beyond the depth, left_out: indirect edges that were not followed}. Breadth first, so that every step
-    has its least depth; no step is walked on from twice, so that cycles end. -#}
-{% macro _walk(edges, asked, direction, depth=none, indirect=true) %}
-  {% set ways = lineage_audit._edges_by_table(edges, direction) %}
+    has its least depth; no step is walked on from twice, so that cycles end. Who walks often gives the edges by table (ways) too. -#}
+{% macro _walk(edges, asked, direction, depth=none, indirect=true, ways=none) %}
+  {% set ways = lineage_audit._edges_by_table(edges, direction) if ways is none else ways %}
   {% set steps = [] %}
   {% set seen = {} %}
   {% set state = namespace(frontier=[], is_cut=false, left_out=0) %}

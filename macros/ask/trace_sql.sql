@@ -139,13 +139,13 @@
 {% endmacro %}
 
 {#- A time as the store writes them, in UTC; a date alone is its first moment. -#}
-{% macro _time_asked(as_of) %}
+{% macro _time_asked(as_of, argument='as_of') %}
   {% if as_of is none %}
     {% do return(none) %}
   {% endif %}
   {% set found = modules.re.match('^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\\.[0-9]{1,6})?)?)?(?:Z|\\+00:00)?$', as_of | string | trim) %}
   {% if not found %}
-    {% do exceptions.raise_compiler_error("lineage_audit: as_of '" ~ as_of ~ "' is no time. Write it in UTC, like 2024-03-01 06:00:00.") %}
+    {% do exceptions.raise_compiler_error("lineage_audit: " ~ argument ~ " '" ~ as_of ~ "' is no time. Write it in UTC, like 2024-03-01 06:00:00.") %}
   {% endif %}
   {% do return(found.group(1) ~ ' ' ~ (found.group(2) or '00:00') ~ (found.group(3) or ':00')) %}
 {% endmacro %}
