@@ -1,9 +1,15 @@
 {#- Operation: where the values of one record come from. See _ask.yml for the arguments and the form of the JSON. -#}
-{% macro trace(target_table, target_pk, target_column=none, as_of=none, run_id=none, output='text') %}
+{% macro trace(target_table, target_pk, target_column=none, as_of=none, run_id=none, output='text', upstream=true) %}
   {% if not execute %}
     {% do return('') %}
   {% endif %}
   {% do lineage_audit._check_output(output) %}
+  {% set lineage = lineage_audit._graph_for_trace() if (upstream | string | lower) == 'true' else none %}
+  {% if lineage is not none and not lineage_audit._is_mapped_name(target_table) %}
+    {% set answer = lineage_audit._plain_trace_answer(lineage, target_table, target_pk, target_column) %}
+    {% do print(tojson(answer) if output == 'json' else lineage_audit._plain_trace_text(answer)) %}
+    {% do return('') %}
+  {% endif %}
   {% set request = lineage_audit._traced_request(target_table, target_pk, none, as_of, run_id) %}
   {% set rows = lineage_audit._one_row_per_column(lineage_audit._json_rows(lineage_audit._trace_sql(request))) %}
   {% set refusals = lineage_audit._json_rows(lineage_audit._refused_record_sql(request)) %}
@@ -13,7 +19,28 @@
   {% set rules = lineage_audit._rules_under((rows + refusals) | map(attribute='config_hash') | unique | list) %}
   {% do lineage_audit._check_asked_column(request, rows, refusals, target_column) %}
   {% set answer = lineage_audit._trace_answer(request, rows, lineage_audit._replays(request, rows), rules, refusals, target_column) %}
+  {% do answer.update({'upstream': lineage_audit._upstream_of_mapped(lineage, request, rows, target_column) if target_column is not none else []}) if lineage is not none %}
   {% do print(tojson(answer) if output == 'json' else lineage_audit._trace_text(answer)) %}
+{% endmacro %}
+
+{#- What lies upstream of a mapped cell, as the warehouse holds it now: of one column, and of a row that gold holds as it was traced. -#}
+{% macro _upstream_of_mapped(lineage, request, rows, target_column) %}
+  {% set table = request.written.target_relation %}
+  {#- A column that gold has no more, or that came after the graph was made, has no edges. -#}
+  {% set columns = [] %}
+  {% for edge in lineage.edges if edge.downstream_table == table and (edge.downstream_column or '') | lower == target_column | lower %}
+    {% do columns.append(edge.downstream_column) %}
+  {% endfor %}
+  {% if not columns or not rows or rows[0].gold_row_count != 1 %}
+    {% do return([]) %}
+  {% endif %}
+  {% set key = {} %}
+  {% for part in request.key %}
+    {% do key.update({part.column.name: part.given}) %}
+  {% endfor %}
+  {% do return(lineage_audit._shown_upstream(
+    lineage_audit._upstream_steps(lineage, table, columns[0], key, lineage_audit._marked_columns(lineage), true)
+  )) %}
 {% endmacro %}
 
 {#- A key that a run wrote twice has two rows per column. -#}

@@ -9,6 +9,9 @@
   {% for refusal in answer.refusals %}
     {% do blocks.append(lineage_audit._text_of_refusal(answer, refusal)) %}
   {% endfor %}
+  {% if answer.get('upstream') %}
+    {% do blocks.append(lineage_audit._upstream_text(answer.upstream)) %}
+  {% endif %}
   {% do return(blocks | join('\n\n')) %}
 {% endmacro %}
 

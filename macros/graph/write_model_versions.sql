@@ -135,7 +135,7 @@
   {% for column in plan.columns %}
     {% do columns.append({
       'target_column': column.name, 'source_columns': column.source_columns, 'expression': column.shown_expression, 'is_plain': column.identity,
-      'api_field_name': column.row.api_field_name, 'api_json_path': column.row.api_json_path
+      'api_field_name': column.row.api_field_name, 'api_json_path': column.row.api_json_path, 'sensitivity': column.mark
     }) %}
   {% endfor %}
   {% do return({
