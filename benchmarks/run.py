@@ -6,6 +6,7 @@
     python benchmarks/run.py many      # 200 small models against the same in plain SQL, DuckDB
     python benchmarks/run.py memory    # 20 M rows through each form with 2 GB for DuckDB
     python benchmarks/run.py history   # a run and two questions, with up to a million runs remembered, DuckDB
+    python benchmarks/run.py graph     # the lineage graph of 1,000 models, all of it and after one change, DuckDB
 
 Every part makes dbt projects in a temporary folder. What was written is checked before a figure is printed.
 """
@@ -24,6 +25,7 @@ import history
 import many_models
 import matrix
 import memory
+import project_graph
 import replay
 from checks import WrongResultError
 from engines import ENGINES
@@ -33,7 +35,7 @@ from source import KEYS, UPSTREAMS
 
 SIZE = """Estimated for 2 cores: the whole matrix, as it is without arguments, takes 2 hours on DuckDB and 6 on Spark, and up to
 25 GB below $TMPDIR at a time. One part of it, such as --rows 1000000 --upstream table --keys sequential, takes 5 minutes on
-DuckDB and 15 on Spark; trace takes 10 and 30; replay 15 and 60; many 15; memory 30, and up to 25 GB; history 2."""
+DuckDB and 15 on Spark; trace takes 10 and 30; replay 15 and 60; many 15; memory 30, and up to 25 GB; history 2; graph 10."""
 
 
 def main() -> None:
@@ -41,7 +43,7 @@ def main() -> None:
         description=__doc__, epilog=SIZE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "part", nargs="?", default="matrix", choices=["matrix", "trace", "replay", "many", "memory", "history"]
+        "part", nargs="?", default="matrix", choices=["matrix", "trace", "replay", "many", "memory", "history", "graph"]
     )
     parser.add_argument(
         "--engine", nargs="+", default=list(ENGINES), choices=ENGINES, help="of matrix, trace and replay"
@@ -63,7 +65,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=5, help="of matrix, replay and many, beside one that is not counted"
     )
-    parser.add_argument("--models", type=int, default=200, help="of many")
+    parser.add_argument("--models", type=int, help="default: 200 (many), 1000 (graph)")
     arguments = parser.parse_args()
     if arguments.part == "trace" and not set(arguments.forms or []) <= set(LINEAGE_TABLES):
         parser.error(f"trace knows the forms {' and '.join(LINEAGE_TABLES)}")
@@ -92,11 +94,13 @@ def main() -> None:
                 )  # fmt: skip
             elif arguments.part == "many":
                 many_models.report(
-                    place, arguments.rows or [1_000], arguments.models, forms("exploded"), arguments.rounds
+                    place, arguments.rows or [1_000], arguments.models or 200, forms("exploded"), arguments.rounds
                 )
             elif arguments.part == "history":
                 for rows, form in itertools.product(arguments.rows or [1_000], forms("exploded")):
                     history.report(place, rows, form)
+            elif arguments.part == "graph":
+                project_graph.report(place, arguments.models or 1_000)
             else:
                 memory.report(
                     place, arguments.rows or [20_000_000], arguments.upstream or ["table"],
