@@ -49,6 +49,9 @@ os.environ[HASH_KEY_VARIABLE] = HASH_KEY
 os.environ["TZ"] = "UTC"
 time.tzset()
 
+# `dbt retry` takes the arguments of the process for dbt's: pytest's -m would be a deprecated one, told by every later command.
+del sys.argv[1:]
+
 # Every project of every test has the package's macros: dbt takes each text apart once, not for each project, half of its parsing.
 enable_test_caching()
 
