@@ -18,15 +18,16 @@
   {% do return(dict(lineage_audit._lineage_graph(), lineage_row=relations.lineage_row, current_model_version=relations.current_model_version)) %}
 {% endmacro %}
 
-{#- {table: [columns in lower case]} whose values are not shown: those that a mapping marks, their source columns, what these are made
-    of and what is made of them. A column that is none: all of the table. -#}
+{#- {table: [columns in lower case]} whose values are not shown: those that a mapping marks, or of which an earlier version of the
+    package noted no mark, their source columns, what these are made of and what is made of them. A column that is none: all of the
+    table. -#}
 {% macro _marked_columns(lineage) %}
   {% set places = [] %}
   {% for row in lineage_audit._json_rows(
     'select\n  target_relation,\n  mapping_json\nfrom ' ~ lineage.current_model_version ~ '\nwhere mapping_json is not null'
   ) %}
     {% set mapping = fromjson(row.mapping_json) %}
-    {% for column in mapping.columns if column.get('sensitivity') in ['mask', 'hash'] %}
+    {% for column in mapping.columns if column.get('sensitivity') != 'none' %}
       {% do places.append({'table': row.target_relation, 'column': column.target_column}) %}
       {% for name in column.source_columns %}
         {% do places.append({'table': mapping.source_relation, 'column': name}) %}

@@ -180,9 +180,7 @@ class _Statement:
     def _opaque(self, node):
         """What this file doesn't follow: the tables in it are read, no more is known."""
         relation = _Relation()
-        for table in node.find_all(exp.Table):
-            if table.name and (table.db or table.name.lower()):
-                relation.readings.append(self._reading(table))
+        relation.readings.extend(self._reading(table) for table in node.find_all(exp.Table) if table.name)
         relation.say("this form of SQL is not followed")
         return relation
 
@@ -339,9 +337,9 @@ class _Statement:
             return
         if isinstance(core, exp.Column) and not core.table and core.name.lower() in relation.keys:
             # A name that an earlier item gave.
-            relation.put(
-                name, relation.keys[core.name.lower()], relation.values[core.name.lower()]
-            ) if item.alias else None
+            if item.alias:
+                earlier = core.name.lower()
+                relation.put(name, relation.keys[earlier], relation.values[earlier])
             return
         values = self._computed(scope, core)
         # What rows are grouped by is the same in all rows of the group, however it is computed.

@@ -192,6 +192,21 @@ def test_masked_values_are_never_shown(project, table, key, column):
     assert "secret" not in traced.output
 
 
+def test_where_no_mark_was_noted_nothing_is_shown(project):
+    # What an earlier version wrote of mapped models.
+    versions = f"{project.schema}_audit.model_version"
+    project.execute(
+        f"create table kept as from {versions}",
+        f"""update {versions} set mapping_json = regexp_replace(mapping_json, '"sensitivity": "(none|mask)"', '"x": 1', 'g')""",
+    )
+    try:
+        assert "secret" not in asked(project, "shop.orders", {"order_id": 1}, output="json").output
+        assert "ann" not in asked(project, "page", {"customer": "ann"}, "cents", output="json").output.split('"upstream"')[1]
+    finally:
+        project.execute(f"delete from {versions}", f"insert into {versions} from kept", "drop table kept")
+    assert "ann" in asked(project, "page", {"customer": "ann"}, "cents", output="json").output.split('"upstream"')[1]
+
+
 def test_the_answer_for_a_person(project):
     printed = asked(project, "totals", {"customer": "ann"}, "total").output
     lines = [" ".join(line.split()) for line in printed.splitlines()]

@@ -29,7 +29,7 @@ from shapes import TEXT, Case, Node
 pytestmark = pytest.mark.usefixtures("compiling_spark")
 
 # Cases per test run, and models per dbt command.
-SIZES = {"duckdb": (1000, 125), "spark": (8, 8)}
+SIZES = {"duckdb": (1000, 125), "spark": (12, 12)}
 # What has to happen now and then in so many cases.
 EVENTS = (
     "output", "rejected", "filtered", "default", "WARN", "ERROR", "null key", "not null", "several reasons",
