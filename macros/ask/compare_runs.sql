@@ -47,8 +47,8 @@ select
   from_run_id,
   to_run_id,
   place,
-  cast(null as {{ lineage_audit.store_type('count') }}) as from_count,
-  cast(null as {{ lineage_audit.store_type('count') }}) as to_count
+  cast(null as {{ lineage_audit.store_types().count }}) as from_count,
+  cast(null as {{ lineage_audit.store_types().count }}) as to_count
 from counted
 where place <= {{ [sample_rows, 1] | max }}
 union all

@@ -90,8 +90,8 @@ where in_from or in_to
 {% macro _difference_ctes(compared) %}
 {%- set written = compared.written -%}
 {%- set target_relation = lineage_audit.text_literal(compared.target_relation) -%}
-{%- set text = lineage_audit.store_type('text') -%}
-{%- set count = lineage_audit.store_type('count') -%}
+{%- set text = lineage_audit.store_types().text -%}
+{%- set count = lineage_audit.store_types().count -%}
 {%- set refusals = 'kept' if written.keeps_refused else lineage_audit._store('rejected_record') -%}
 {%- set reads_gold = 'in_row' in compared.captures -%}
 with {{ lineage_audit._runs_cte(compared) }},
@@ -385,7 +385,7 @@ differences as (
   {% for place in compared.places %}
     {% do places.append('(' ~ [
       lineage_audit.text_literal(place.config_hash), place.column_position, place.definition.position, lineage_audit.text_literal(place.definition.name),
-      'cast(' ~ lineage_audit.list_of(place.source_positions or []) ~ ' as ' ~ lineage_audit.store_type('positions') ~ ')'
+      'cast(' ~ lineage_audit.list_of(place.source_positions or []) ~ ' as ' ~ lineage_audit.store_types().positions ~ ')'
     ] | join(', ') ~ ')') %}
   {% endfor %}
   {% do return(
@@ -405,8 +405,8 @@ differences as (
 {% endmacro %}
 
 {% macro _compared_gold_cte(compared) %}
-  {% set text = lineage_audit.store_type('text') %}
-  {% set texts = lineage_audit.store_type('texts') %}
+  {% set text = lineage_audit.store_types().text %}
+  {% set texts = lineage_audit.store_types().texts %}
   {% set written = compared.written %}
   {% if written.gold is none %}
     {% do return(
@@ -428,7 +428,7 @@ differences as (
   {% set values = [] %}
   {% for name in written.told %}
     {% set column = lineage_audit._find_column(layout.columns, name) %}
-    {% do values.append(lineage_audit._mapped_text(column) if column else 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')') %}
+    {% do values.append(lineage_audit._mapped_text(column) if column else 'cast(null as ' ~ lineage_audit.store_types().text ~ ')') %}
   {% endfor %}
   {% do return([
     '_lineage_invocation_id as invocation_id',
@@ -475,7 +475,7 @@ differences as (
   {% endfor %}
   {% if not selects %}
     {% do selects.append(
-      'select\n    ' ~ (kept + ['_lineage_position as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_type('text') ~ ') as replayed_value,\n    false as is_unreadable\n  from cells'
+      'select\n    ' ~ (kept + ['_lineage_position as column_position']) | join(',\n    ') ~ ',\n    cast(null as ' ~ lineage_audit.store_types().text ~ ') as replayed_value,\n    false as is_unreadable\n  from cells'
     ) %}
   {% endif %}
   {% do return(selects) %}
@@ -494,7 +494,7 @@ differences as (
   {% endfor %}
   {% set told = compared.definitions | selectattr('unprovable', 'none') | selectattr('name', 'in', names) | map(attribute='position') | list %}
   {% set is_held = 'in_gold.invocation_id is not null and replayed.column_position in (' ~ told | join(', ') ~ ')' if told else 'false' %}
-  {% set gold_value = 'case replayed.column_position\n        ' ~ whens | join('\n        ') ~ '\n      end' if whens else 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')' %}
+  {% set gold_value = 'case replayed.column_position\n        ' ~ whens | join('\n        ') ~ '\n      end' if whens else 'cast(null as ' ~ lineage_audit.store_types().text ~ ')' %}
   {% set value = ['when is_held then gold_value', 'else replayed_value'] %}
   {% set hashed = compared.definitions | selectattr('is_hashed') | map(attribute='position') | list %}
   {% if hashed %}

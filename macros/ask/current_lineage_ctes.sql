@@ -46,7 +46,7 @@ current_lineage as (
     {% endif %}
   {% endfor %}
   {% if not rows %}
-    {% set text = lineage_audit.store_type('text') %}
+    {% set text = lineage_audit.store_types().text %}
     {% do return('select\n    cast(null as ' ~ text ~ ') as target_relation,\n    cast(null as ' ~ text ~ ') as column_name\n  where 1 = 0') %}
   {% endif %}
   {% do return('select *\n  from (\n    values\n      ' ~ rows | join(',\n      ') ~ '\n  ) as listed(target_relation, column_name)') %}

@@ -77,7 +77,7 @@
       {% do columns.append(column) %}
       {% do cells.append(
         'select\n        ' ~ column.position ~ ' as _lineage_position,\n        cast(' ~ lineage_audit.list_of_texts(row.source_values) ~ ' as '
-        ~ lineage_audit.store_type('texts') ~ ') as _lineage_values'
+        ~ lineage_audit.store_types().texts ~ ') as _lineage_values'
       ) %}
     {% endif %}
   {% endfor %}

@@ -173,8 +173,8 @@
 
 {#- CTE in_gold: the accepted rows with the key that gold holds, each with its values as texts, in the order of _gold_names. -#}
 {% macro _in_gold_cte(request) %}
-  {% set text = lineage_audit.store_type('text') %}
-  {% set texts = lineage_audit.store_type('texts') %}
+  {% set text = lineage_audit.store_types().text %}
+  {% set texts = lineage_audit.store_types().texts %}
   {% if request.written.gold is none %}
     {% do return(
       'in_gold as (\n  select\n    cast(null as ' ~ text ~ ') as invocation_id,\n    cast(null as ' ~ texts ~ ') as source_values,\n    cast(null as ' ~ texts
@@ -199,7 +199,7 @@
   {% set gold_values = [] %}
   {% for name in lineage_audit._gold_names(written) %}
     {% set column = lineage_audit._find_column(layout.columns, name) %}
-    {% do gold_values.append(lineage_audit._mapped_text(column) if column else 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')') %}
+    {% do gold_values.append(lineage_audit._mapped_text(column) if column else 'cast(null as ' ~ lineage_audit.store_types().text ~ ')') %}
   {% endfor %}
   {% do return([
     '_lineage_invocation_id as invocation_id',
@@ -222,7 +222,7 @@
 {% macro _trace_sql(request) %}
 {%- set written = request.written -%}
 {%- set target_pk = request.target_pk -%}
-{%- set gold_value = 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')' -%}
+{%- set gold_value = 'cast(null as ' ~ lineage_audit.store_types().text ~ ')' -%}
 {%- set whens = [] -%}
 {%- for name in lineage_audit._gold_names(written) -%}
   {%- do whens.append('when ' ~ lineage_audit.text_literal(name) ~ ' then ' ~ lineage_audit.item_at('held.gold_values', loop.index)) -%}

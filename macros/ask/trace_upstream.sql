@@ -254,7 +254,7 @@
 
 {#- {row_count, column_sum, column_value: the one value that all rows have, made: what the expression gives over them, made_sum}, as texts. -#}
 {% macro _measured(rows, made, type) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set items = ['count(*) as row_count'] %}
   {% set column = rows.columns.get(rows.column | lower) if rows.column is not none else none %}
   {% if column and not lineage_audit._is_nested_type(column.type) %}

@@ -53,7 +53,7 @@
   {% set carried = ['_lineage_place', '_lineage_record_key', '_lineage_target_pk', '_lineage_reasons_before', '_lineage_warnings_before', '_lineage_mapped_json', '_lineage_unknown', '_lineage_is_in'] %}
   {% do plan.update({
     'carried': carried + plan.held_columns | map(attribute='held_name') | list, 'latest_by': none, 'reread': 'none', 'staged': none,
-    'struct_fields': [{'name': 'no_source_column', 'column': none, 'field_type': lineage_audit.store_type('text')}]
+    'struct_fields': [{'name': 'no_source_column', 'column': none, 'field_type': lineage_audit.store_types().text}]
   }) %}
   {% do plan.update({'reads': plan.needed | map(attribute='name') | list + plan.carried}) %}
   {% do plan.update({'source_sql': lineage_audit._what_if_source(plan)}) %}
@@ -308,7 +308,7 @@
     {% set type_before = in_gold.type if in_gold else none %}
     {% do plan.compared.append({
       'name': column.name, 'is_new': not in_gold, 'is_gone': false, 'is_marked': column.is_marked, 'type_before': type_before, 'type_after': column.type,
-      'before': lineage_audit.text_of(held_name, type_before) if in_gold else 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')',
+      'before': lineage_audit.text_of(held_name, type_before) if in_gold else 'cast(null as ' ~ lineage_audit.store_types().text ~ ')',
       'after': lineage_audit.text_of_value(column.quoted, column.type),
       'as_values': [held_name, column.quoted] if in_gold and (column.held or lineage_audit._same_type(type_before, column.known_type)) and lineage_audit._is_told_by_value(type_before) else none,
       'as_numbers': in_gold and not lineage_audit._same_type(type_before, column.type) and lineage_audit._is_number_type(type_before)
@@ -323,7 +323,7 @@
       {% do plan.held_columns.append({'name': then.target_column, 'held_name': held_name, 'quoted_in_gold': lineage_audit.quote_name(in_gold.name), 'gold_type': in_gold.type}) %}
       {% do plan.compared.append({
         'name': then.target_column, 'is_new': false, 'is_gone': true, 'is_marked': then.sensitivity in ['mask', 'hash'], 'type_before': in_gold.type, 'type_after': none,
-        'before': lineage_audit.text_of(held_name, in_gold.type), 'after': 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')', 'as_numbers': false, 'as_values': none
+        'before': lineage_audit.text_of(held_name, in_gold.type), 'after': 'cast(null as ' ~ lineage_audit.store_types().text ~ ')', 'as_numbers': false, 'as_values': none
       }) %}
     {% endif %}
   {% endfor %}

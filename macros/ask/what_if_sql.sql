@@ -51,7 +51,7 @@
 
 {#- A row per record and change; for a record that stands as it stood, none. -#}
 {% macro _what_if_details(plan) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set before = ['when null then null'] %}
   {% set after = ['when null then null'] %}
   {% for cell in plan.compared %}
@@ -88,7 +88,7 @@
 {% endmacro %}
 
 {% macro _shown(text, is_marked) %}
-  {% do return(lineage_audit._marked(text, lineage_audit.store_type('text'), 'mask') if is_marked else text) %}
+  {% do return(lineage_audit._marked(text, lineage_audit.store_types().text, 'mask') if is_marked else text) %}
 {% endmacro %}
 
 {#- Some rows of each kind of change, by key. -#}

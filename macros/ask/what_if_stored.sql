@@ -202,7 +202,7 @@
 
 {#- Every column of the rows that are evaluated, in one order. -#}
 {% macro _what_if_items(plan, facts, values, held) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set items = [] %}
   {% for name, expression in facts.items() %}
     {% do items.append((expression if expression not in [none, 'null'] else 'cast(null as ' ~ text ~ ')') ~ ' as ' ~ name) %}

@@ -196,7 +196,7 @@
   {% if column.mark == 'none' %}
     {% do return(text) %}
   {% endif %}
-  {% do return(lineage_audit._marked(text, lineage_audit.store_type('text'), column.mark)) %}
+  {% do return(lineage_audit._marked(text, lineage_audit.store_types().text, column.mark)) %}
 {% endmacro %}
 
 {% macro _mapped_values_json(plan) %}

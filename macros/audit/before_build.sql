@@ -6,16 +6,12 @@
   {% if not plan or plan.config_hash in plan.history.known_hashes %}
     {% do return('') %}
   {% endif %}
-  {% set types = lineage_audit._store_tables().config_version %}
-  {% set type_names = {} %}
-  {% for column, kind in types.items() %}
-    {% do type_names.update({column: lineage_audit.store_type(kind)}) %}
-  {% endfor %}
+  {% set kinds = lineage_audit._store_tables().config_version %}
   {% set now = lineage_audit._utc_now() %}
   {% set selects = [] %}
   {% for row in plan.config_rows %}
-    {% set items = [] %}
-    {% for column, kind in types.items() %}
+    {% set values = {} %}
+    {% for column, kind in kinds.items() %}
       {% if column == 'config_hash' %}
         {% set value = lineage_audit.text_literal(plan.config_hash) %}
       {% elif column == 'created_ts' %}
@@ -31,11 +27,11 @@
       {% else %}
         {% set value = lineage_audit.text_literal(row[column]) %}
       {% endif %}
-      {% do items.append('cast(' ~ value ~ ' as ' ~ type_names[column] ~ ') as ' ~ column) %}
+      {% do values.update({column: value}) %}
     {% endfor %}
-    {% do selects.append('select\n  ' ~ items | join(',\n  ')) %}
+    {% do selects.append(lineage_audit._select_row('config_version', values)) %}
   {% endfor %}
-  {% do return('insert into ' ~ lineage_audit._store('config_version') ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ selects | join('\nunion all\n')) %}
+  {% do return('insert into ' ~ lineage_audit._store('config_version') ~ ' (\n  ' ~ kinds.keys() | join(',\n  ') ~ '\n)\n' ~ selects | join('\nunion all\n')) %}
 {% endmacro %}
 
 {#- A source that has no versions is read once, here, and so is what a run reads again below its watermark; every later

@@ -74,11 +74,7 @@
     'closed_ts': lineage_audit._utc_now(),
     'reason': lineage_audit.text_literal(reason)
   } %}
-  {% set items = [] %}
-  {% for column, kind in lineage_audit._store_tables().closed_record.items() %}
-    {% do items.append('cast(' ~ values.get(column, 'null') ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
-  {% endfor %}
-  {% do return('select\n  ' ~ items | join(',\n  ')) %}
+  {% do return(lineage_audit._select_row('closed_record', values)) %}
 {% endmacro %}
 
 {#- The mapped model of that target_table, or of that model name. -#}

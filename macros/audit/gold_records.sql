@@ -32,7 +32,7 @@
       kept.record_key ~ ' as record_key',
       lineage_audit._target_pk(plan) ~ ' as target_pk',
       '_lineage_failed_rules as failed_rules',
-      'cast(null as ' ~ lineage_audit.store_type('text') ~ ') as mapped_values_json',
+      'cast(null as ' ~ lineage_audit.store_types().text ~ ') as mapped_values_json',
       lineage_audit._source_values_json(plan.fields) ~ ' as source_values_json'
     ] | join(',\n    ') ~ '\n  from ' ~ plan.gold ~ '\n' ~ lineage_audit._where(kept.where, '  ')) %}
   {% endfor %}
@@ -90,7 +90,7 @@
 {% macro _column_as_written(column) %}
   {% if column.mark == 'hash' and column.source_field %}
     {% do return({
-      'name': column.name, 'quoted': '_lineage_source_values.' ~ lineage_audit.quote_name(column.source_field), 'type': lineage_audit.store_type('text'),
+      'name': column.name, 'quoted': '_lineage_source_values.' ~ lineage_audit.quote_name(column.source_field), 'type': lineage_audit.store_types().text,
       'mark': 'none', 'is_key': column.is_key, 'sensitivity': column.mark
     }) %}
   {% endif %}
@@ -143,7 +143,7 @@ gold_runs as (
 
 {#- CTE: the refused rows of a table that keeps them, as rows of rejected_record. -#}
 {% macro _kept_cte(written) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set fails = 'cast(' ~ lineage_audit._raise_out_of_date(written) ~ ' as ' ~ text ~ ')' %}
   {% set out_of_date = [
     'run_id', 'invocation_id', 'target_relation', 'target_table', fails ~ ' as record_key', 'null as target_pk', lineage_audit.list_of([fails]) ~ ' as failed_rules',

@@ -50,7 +50,7 @@
 {% endmacro %}
 
 {% macro _history_sql() %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
 with last_times as (
   select
     target_relation,

@@ -36,10 +36,11 @@
 
 {#- Columns that the package does not know are a later version's, and left alone. -#}
 {% macro _compare_columns(table, types) %}
+  {% set store_types = lineage_audit.store_types() %}
   {% set missing = {} %}
   {% set retyped = [] %}
   {% for column, kind in lineage_audit._store_tables()[table].items() %}
-    {% set type = lineage_audit.store_type(kind) %}
+    {% set type = store_types[kind] %}
     {% if column not in types %}
       {% do missing.update({column: kind}) %}
     {% elif not lineage_audit._same_type(types[column], type) %}

@@ -89,9 +89,5 @@
   }) %}
   {% set error = lineage_audit._error_text(result.message or 'failed', plan, node) %}
   {% do values.update({'error_message': lineage_audit.text_literal(error ~ ('\n' ~ hint if hint else ''))}) %}
-  {% set items = [] %}
-  {% for column, kind in lineage_audit._store_tables().run_event.items() %}
-    {% do items.append('cast(' ~ values.get(column, 'null') ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
-  {% endfor %}
-  {% do return('select\n  ' ~ items | join(',\n  ')) %}
+  {% do return(lineage_audit._select_row('run_event', values)) %}
 {% endmacro %}

@@ -1,4 +1,4 @@
-{#- The physical tables of the audit store: {table: {column: kind of type}}, kinds as in store_type. Append-only,
+{#- The physical tables of the audit store: {table: {column: kind of type}}, kinds as in store_types. Append-only,
     written by INSERTs that never read the table they write. cell_lineage and record_lineage have a row for every gold cell
     or row, where each further column costs half a plain load (benchmarks/README.md): of the run they bear but attempt_id,
     by which run_event tells invocation, run and target relation. -#}
@@ -94,16 +94,27 @@
   {% do return(lineage_audit._store_tables()[table].keys() | list) %}
 {% endmacro %}
 
+{#- A select of one row of a table of the store. Values come as {column: expression}; a column that is left out is NULL. -#}
+{% macro _select_row(table, values) %}
+  {% set types = lineage_audit.store_types() %}
+  {% set items = [] %}
+  {% for column, kind in lineage_audit._store_tables()[table].items() %}
+    {% do items.append('cast(' ~ values.get(column, 'null') ~ ' as ' ~ types[kind] ~ ') as ' ~ column) %}
+  {% endfor %}
+  {% do return('select\n  ' ~ items | join(',\n  ')) %}
+{% endmacro %}
+
 {#- Writes `insert into` a table of the store with every column named. Values come as {column: expression}; a column
     that is left out is NULL. -#}
 {% macro _insert_select(table, expressions, from_sql, ctes='') %}
-  {% set types = lineage_audit._store_tables()[table] %}
+  {% set kinds = lineage_audit._store_tables()[table] %}
+  {% set types = lineage_audit.store_types() %}
   {% set items = [] %}
-  {% for column, kind in types.items() %}
-    {% do items.append(expressions.get(column, 'cast(null as ' ~ lineage_audit.store_type(kind) ~ ')') ~ ' as ' ~ column) %}
+  {% for column, kind in kinds.items() %}
+    {% do items.append(expressions.get(column, 'cast(null as ' ~ types[kind] ~ ')') ~ ' as ' ~ column) %}
   {% endfor %}
   {% do return(
-    'insert into ' ~ lineage_audit._store(table) ~ ' (\n  ' ~ types.keys() | join(',\n  ') ~ '\n)\n' ~ (ctes ~ '\n' if ctes else '')
+    'insert into ' ~ lineage_audit._store(table) ~ ' (\n  ' ~ kinds.keys() | join(',\n  ') ~ '\n)\n' ~ (ctes ~ '\n' if ctes else '')
     ~ 'select\n  ' ~ items | join(',\n  ') ~ ('\n' ~ from_sql if from_sql else '')
   ) %}
 {% endmacro %}

@@ -29,7 +29,7 @@
   {% endfor %}
   {% set values = {
     'attempt_id': lineage_audit._attempt_id(plan.target_relation), 'target_pk': 'target_pk',
-    'column_position': 'cast(column_position as ' ~ lineage_audit.store_type('position') ~ ')', 'source_values': 'source_values'
+    'column_position': 'cast(column_position as ' ~ lineage_audit.store_types().position ~ ')', 'source_values': 'source_values'
   } %}
   {% do return(lineage_audit._insert_select(
     'cell_lineage', values, 'from lists\nunpivot include nulls (source_values for column_position in (' ~ names | join(', ') ~ '))',

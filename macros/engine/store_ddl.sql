@@ -22,9 +22,10 @@
 {% endmacro %}
 
 {% macro _column_definitions(columns) %}
+  {% set types = lineage_audit.store_types() %}
   {% set definitions = [] %}
   {% for name, kind in columns.items() %}
-    {% do definitions.append(name ~ ' ' ~ lineage_audit.store_type(kind)) %}
+    {% do definitions.append(name ~ ' ' ~ types[kind]) %}
   {% endfor %}
   {% do return(definitions | join(',\n  ')) %}
 {% endmacro %}
@@ -40,9 +41,10 @@
 
 {#- Takes one column at a time. -#}
 {% macro duckdb__add_store_columns(relation, columns) %}
+  {% set types = lineage_audit.store_types() %}
   {% set statements = [] %}
   {% for name, kind in columns.items() %}
-    {% do statements.append('alter table ' ~ relation ~ ' add column if not exists ' ~ name ~ ' ' ~ lineage_audit.store_type(kind)) %}
+    {% do statements.append('alter table ' ~ relation ~ ' add column if not exists ' ~ name ~ ' ' ~ types[kind]) %}
   {% endfor %}
   {% do return(statements | join(';\n')) %}
 {% endmacro %}

@@ -1,18 +1,18 @@
-{#- Names of the types that the audit store uses. -#}
-{% macro store_type(name) %}
-  {% do return(adapter.dispatch('store_type', 'lineage_audit')(name)) %}
+{#- Names of the types that the audit store uses, by kind. -#}
+{% macro store_types() %}
+  {% do return(adapter.dispatch('store_types', 'lineage_audit')()) %}
 {% endmacro %}
 
-{% macro default__store_type(name) %}
-  {% do return(lineage_audit._unsupported('store_type')) %}
+{% macro default__store_types() %}
+  {% do return(lineage_audit._unsupported('store_types')) %}
 {% endmacro %}
 
-{% macro duckdb__store_type(name) %}
-  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'smallint[]', 'flag': 'boolean'}[name]) %}
+{% macro duckdb__store_types() %}
+  {% do return({'text': 'varchar', 'texts': 'varchar[]', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'smallint[]', 'flag': 'boolean'}) %}
 {% endmacro %}
 
-{% macro spark__store_type(name) %}
-  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'array<smallint>', 'flag': 'boolean'}[name]) %}
+{% macro spark__store_types() %}
+  {% do return({'text': 'string', 'texts': 'array<string>', 'timestamp': 'timestamp', 'count': 'bigint', 'position': 'smallint', 'positions': 'array<smallint>', 'flag': 'boolean'}) %}
 {% endmacro %}
 
 {#- Is it a type whose values no cast can refuse? -#}

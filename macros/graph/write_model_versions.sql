@@ -163,7 +163,7 @@
 
 {#- A row of literals for a table of the store, with its types; created_ts is now. -#}
 {% macro _store_row(table, values) %}
-  {% set items = [] %}
+  {% set expressions = {} %}
   {% for column, kind in lineage_audit._store_tables()[table].items() %}
     {% if column == 'created_ts' %}
       {% set value = lineage_audit._utc_now() %}
@@ -172,7 +172,7 @@
     {% else %}
       {% set value = lineage_audit.text_literal(values[column]) %}
     {% endif %}
-    {% do items.append('cast(' ~ value ~ ' as ' ~ lineage_audit.store_type(kind) ~ ') as ' ~ column) %}
+    {% do expressions.update({column: value}) %}
   {% endfor %}
-  {% do return('select\n  ' ~ items | join(',\n  ')) %}
+  {% do return(lineage_audit._select_row(table, expressions)) %}
 {% endmacro %}

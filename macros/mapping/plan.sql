@@ -143,7 +143,7 @@
         {% set type = planned.source_types[loop.index0] %}
         {% do fields.append({
           'name': name, 'column': name, 'type': type, 'mark': mark,
-          'field_type': type if mark == 'none' else lineage_audit.store_type('text'),
+          'field_type': type if mark == 'none' else lineage_audit.store_types().text,
           'verbatim': lineage_audit._verbatim_column(name, columns) if mark == 'none' and request.capture != 'in_row' else none
         }) %}
       {% endif %}

@@ -63,7 +63,7 @@
   {% set struct_fields = fields | selectattr('verbatim', 'none') | list %}
   {% if not struct_fields %}
     {% do struct_fields.append({
-      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_type('text'), 'mark': 'none', 'field_type': lineage_audit.store_type('text')
+      'name': 'no_source_column', 'column': none, 'type': lineage_audit.store_types().text, 'mark': 'none', 'field_type': lineage_audit.store_types().text
     }) %}
   {% endif %}
   {% do return(struct_fields) %}

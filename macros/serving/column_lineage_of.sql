@@ -6,7 +6,7 @@
     {% do return(written) %}
   {% endif %}
   {% set out_of_date = [
-    'run_id', 'invocation_id', 'cast(' ~ lineage_audit._raise_out_of_date(written) ~ ' as ' ~ lineage_audit.store_type('text') ~ ') as target_pk', 'null as source_values'
+    'run_id', 'invocation_id', 'cast(' ~ lineage_audit._raise_out_of_date(written) ~ ' as ' ~ lineage_audit.store_types().text ~ ') as target_pk', 'null as source_values'
   ] %}
   {% set records = lineage_audit._select_per_layout(written, lineage_audit._record_items, lineage_audit._is_accepted() if written.keeps_refused else none, out_of_date) %}
   {% do return(

@@ -49,7 +49,7 @@
 {% endmacro %}
 
 {% macro _business_rules_sql(rows, key, rules, rule_severity) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% if not rules %}
     {% do return(
       '-- no active validation rule has severity ' ~ rule_severity ~ '\nselect\n  cast(null as ' ~ text ~ ') as target_pk,\n  cast(null as ' ~ text

@@ -93,7 +93,7 @@ gold_rows as (
     gold._lineage_run_id as run_id,
     runs.attempt_id,
     runs.config_hash,
-    {{ target_pk or 'cast(null as ' ~ lineage_audit.store_type('text') ~ ')' }} as target_pk
+    {{ target_pk or 'cast(null as ' ~ lineage_audit.store_types().text ~ ')' }} as target_pk
   from tested as gold
   left join runs
     on gold._lineage_invocation_id = runs.invocation_id

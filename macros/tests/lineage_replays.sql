@@ -104,7 +104,7 @@
 {#- Every logged cell of rows that gold holds, recomputed, where gold holds another value. Rows that share a key within a run
     have lineage that share it too: there a cell has to find its value in any of them. -#}
 {% macro _lineage_replays_sql(tested, branches, sample_rows=none) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set selects = [] %}
   {% for branch in branches if branch.columns %}
     {% do selects.append(lineage_audit._cells_that_differ(tested, branch, sample_rows)) %}
@@ -305,7 +305,7 @@ where gold.invocation_id is null
   {% endif %}
   {% set mapping = [] %}
   {% for column in branch.columns %}
-    {% do mapping.append('select ' ~ column.position ~ ' as column_position, cast(' ~ lineage_audit.list_of(column.source_positions) ~ ' as ' ~ lineage_audit.store_type('positions') ~ ') as source_positions') %}
+    {% do mapping.append('select ' ~ column.position ~ ' as column_position, cast(' ~ lineage_audit.list_of(column.source_positions) ~ ' as ' ~ lineage_audit.store_types().positions ~ ') as source_positions') %}
   {% endfor %}
   {% set records = 'gold' %}
   {% set from = gold ~ ' as gold' %}

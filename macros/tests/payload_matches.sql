@@ -232,7 +232,7 @@
   {% if not selects %}
     {% set items = [] %}
     {% for column in columns %}
-      {% do items.append('cast(null as ' ~ lineage_audit.store_type('text') ~ ') as ' ~ column) %}
+      {% do items.append('cast(null as ' ~ lineage_audit.store_types().text ~ ') as ' ~ column) %}
     {% endfor %}
     {% do return('-- nothing that could be compared\nselect\n  ' ~ items | join(',\n  ') ~ '\nwhere 1 = 0') %}
   {% endif %}
@@ -256,7 +256,7 @@
 
 {#- CTEs candidates_<place>: of each key the newest payloads, or elements of them, with the values at the compared paths. -#}
 {% macro _payload_ctes(payload, branch, place) %}
-  {% set text = lineage_audit.store_type('text') %}
+  {% set text = lineage_audit.store_types().text %}
   {% set from = 'payloads_' ~ place %}
   {% if branch.array is not none %}
     {% set from = lineage_audit.unnested(from, lineage_audit.json_elements_at('_lineage_document', branch.array), '_lineage_element') %}
@@ -318,7 +318,7 @@
 {% endmacro %}
 
 {% macro _cells_beside_payload(tested, branch, place) %}
-{%- set text = lineage_audit.store_type('text') -%}
+{%- set text = lineage_audit.store_types().text -%}
 {%- set logged = lineage_audit.first_item('_lineage_values') -%}
 {%- set names = [] -%}
 {%- set paths = [] -%}

@@ -54,9 +54,9 @@ limit 1
 {%- if run is none -%}
 select
   'successful runs of the table' as what,
-  cast(1 as {{ lineage_audit.store_type('count') }}) as expected,
-  cast(0 as {{ lineage_audit.store_type('count') }}) as found,
-  cast(null as {{ lineage_audit.store_type('text') }}) as run_id
+  cast(1 as {{ lineage_audit.store_types().count }}) as expected,
+  cast(0 as {{ lineage_audit.store_types().count }}) as found,
+  cast(null as {{ lineage_audit.store_types().text }}) as run_id
 {%- else -%}
 with compared as (
   {{ lineage_audit._compared_counts(tested, run) | join('\n  union all\n  ') }}
@@ -80,7 +80,7 @@ where expected <> found or expected is null or found is null
   {% set of_attempt = ['attempt_id = ' ~ (run.attempt_id | int)] %}
   {% set sum = run.filtered_record_count ~ ' + ' ~ run.rejected_record_count ~ ' + ' ~ run.output_record_count %}
   {% set selects = [
-    lineage_audit._compared_count('input_record_count = filtered + rejected + output', run.input_record_count, 'cast(' ~ sum ~ ' as ' ~ lineage_audit.store_type('count') ~ ')'),
+    lineage_audit._compared_count('input_record_count = filtered + rejected + output', run.input_record_count, 'cast(' ~ sum ~ ' as ' ~ lineage_audit.store_types().count ~ ')'),
     lineage_audit._compared_count('output_record_count = rows of the run in gold', run.output_record_count, 'count(*)', gold, of_run + accepted)
   ] %}
   {% if run.whole_table %}
@@ -111,6 +111,6 @@ where expected <> found or expected is null or found is null
 {% macro _compared_count(what, expected, found, relation=none, predicates=[]) %}
   {% set from_sql = '\n  from ' ~ relation ~ ('\n' ~ lineage_audit._where(predicates, '  ') if predicates else '') if relation else '' %}
   {% do return(
-    'select\n    ' ~ lineage_audit.text_literal(what) ~ ' as what,\n    cast(' ~ expected ~ ' as ' ~ lineage_audit.store_type('count') ~ ') as expected,\n    ' ~ found ~ ' as found' ~ from_sql
+    'select\n    ' ~ lineage_audit.text_literal(what) ~ ' as what,\n    cast(' ~ expected ~ ' as ' ~ lineage_audit.store_types().count ~ ') as expected,\n    ' ~ found ~ ' as found' ~ from_sql
   ) %}
 {% endmacro %}

@@ -3,7 +3,7 @@
 
 {#- A record has the values of all its columns: it meets the mapping where that has no place. Both tables are joined as
     one, since a join costs a query for one cell more than the cells do. -#}
-{% set no_place = 'cast(null as ' ~ lineage_audit.store_type('position') ~ ')' -%}
+{% set no_place = 'cast(null as ' ~ lineage_audit.store_types().position ~ ')' -%}
 {% set of_record = lineage_audit.items_at('logged.source_values', 'placed.source_positions') -%}
 {% set source_values = 'case when logged.place is null then ' ~ of_record ~ ' else logged.source_values end' -%}
 with {{ lineage_audit._committed_ctes() }},

@@ -305,8 +305,7 @@ def small(make_project):
         models={"gold": mapped(), "other": mapped("other")},
         seeds={"orders": ORDERS},
         macros={
-            "ask_for_a_type": "{% macro ask_for_a_type() %}"
-            "{{ lineage_audit.default__store_type('text') }}{% endmacro %}"
+            "ask_for_types": "{% macro ask_for_types() %}{{ lineage_audit.default__store_types() }}{% endmacro %}"
         },
         api_endpoints=[{"endpoint_name": "shop"}, {"endpoint_name": "other"}],
         field_mapping=[*rows("gold", KEY, column("amount")), *rows("other", KEY, column("amount"), endpoint="other")],
@@ -326,9 +325,9 @@ def test_error_in_one_endpoints_config_fails_its_models_alone(small):
 
 
 def test_adapter_without_an_implementation_gets_a_clear_error(small):
-    run = small.dbt("run-operation", "ask_for_a_type", check=False)
+    run = small.dbt("run-operation", "ask_for_types", check=False)
     assert not run.success
-    assert "lineage_audit: adapter 'duckdb' has no implementation of store_type." in run.messages
+    assert "lineage_audit: adapter 'duckdb' has no implementation of store_types." in run.messages
     assert "Supported are duckdb, spark and databricks" in run.messages
     assert "search_order: [consumer, lineage_audit]" in run.messages
 

@@ -31,7 +31,7 @@ def test_only_what_changed_is_a_difference(macros, copies):
     with duckdb.connect() as connection:
         connection.execute("attach ':memory:' as db")
         connection.execute("create schema db.dev_audit")
-        columns = ", ".join(f"{name} {duck.store_type(kind)}" for name, kind in kinds.items())
+        columns = ", ".join(f"{name} {duck.store_types()[kind]}" for name, kind in kinds.items())
         connection.execute(f"create table db.dev_audit.config_version ({columns})")
         for row in ROWS * copies:
             connection.execute(

@@ -25,7 +25,7 @@ def test_no_table_and_no_column_of_the_first_version_is_dropped_or_retyped(macro
     assert len(tables) == 6
     for table, columns in tables.items():
         kinds = now._store_tables()[table]
-        assert {name: now.store_type(kinds[name]) for name in columns} == columns
+        assert {name: now.store_types()[kinds[name]] for name in columns} == columns
 
 
 def test_the_columns_that_tell_a_table_is_the_packages_are_of_the_first_version(macros, first_version):
