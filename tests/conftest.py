@@ -155,9 +155,8 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         name: re.sub(r"(?<!\w)\.spark\b", str(folder), _render_env_vars(value))
         for name, value in _profile_output("spark")["server_side_parameters"].items()
     }
-    # Many small statements: the optimizing compiler takes more time than its code would save, about a third of it all.
-    # Without it the JVM keeps only 48 MB of compiled code; once that is full, it interprets, and then statements fail.
-    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+    # All that the JVM compiles in half an hour of tests; once that room is full it interprets, and then statements fail.
+    settings["spark.driver.extraJavaOptions"] += " -XX:ReservedCodeCacheSize=400m"
     return {**settings, **INTERPRETING}
 
 

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -470,6 +471,20 @@ def test_docs_show_the_way_from_bronze_to_the_app_and_describe_every_column(buil
         ]
     assert len(catalog["nodes"]) >= 19
     assert undescribed == []
+
+
+def test_docs_say_of_every_gold_column_where_it_comes_from(built):
+    """In the words of generate_properties, whose contract the sample can't take: its types are those of one engine."""
+    project = built.project
+    generated = yaml.safe_load(project.dbt("run-operation", "generate_properties", "--quiet").output)
+    assert [model["name"] for model in generated["models"]] == ["gold_customers", "gold_order_items", "gold_orders"]
+    for model in generated["models"]:
+        described = project.manifest["nodes"][f"model.lineage_audit.{model['name']}"]["columns"]
+        for column in model["columns"]:
+            if not column["name"].startswith("_lineage_"):
+                origin = column["description"].rpartition("\n\n")[2]
+                assert origin.startswith(("From `", "Of no column"))
+                assert described[column["name"]]["description"].endswith(origin)
 
 
 def test_every_analysis_gives_rows(built):
