@@ -304,9 +304,7 @@ def small(make_project):
         "duckdb",
         models={"gold": mapped(), "other": mapped("other")},
         seeds={"orders": ORDERS},
-        macros={
-            "ask_for_types": "{% macro ask_for_types() %}{{ lineage_audit.default__store_types() }}{% endmacro %}"
-        },
+        macros={"ask_for_types": "{% macro ask_for_types() %}{{ lineage_audit.default__store_types() }}{% endmacro %}"},
         api_endpoints=[{"endpoint_name": "shop"}, {"endpoint_name": "other"}],
         field_mapping=[*rows("gold", KEY, column("amount")), *rows("other", KEY, column("amount"), endpoint="other")],
         business_rules=[],

@@ -130,8 +130,6 @@ NOT_PROVABLE = {"email": ("not_provable", "masked_value"), "made_at": ("not_prov
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_value_of_a_record_is_explained_and_proved(project, mode):
-    if project.engine == "spark" and mode in ("compact", "kept"):
-        pytest.skip("seconds for each question: two modes are asked on Spark")
     traced = answer(project, target_table=mode, target_pk=[HOSTILE, 1])
     assert traced["schema_version"] == 1
     assert json.loads(traced["target_pk"]) == [HOSTILE, "1"]

@@ -193,6 +193,10 @@ def test_masked_values_are_never_shown(project, table, key, column):
 
 
 def test_where_no_mark_was_noted_nothing_is_shown(project):
+    def rows_of_orders():
+        traced = answer(project, "page", {"customer": "ann"}, "cents")
+        return next(step for step in traced["upstream"] if step["name"] == "orders")["rows"]
+
     # What an earlier version wrote of mapped models.
     versions = f"{project.schema}_audit.model_version"
     project.execute(
@@ -200,11 +204,11 @@ def test_where_no_mark_was_noted_nothing_is_shown(project):
         f"""update {versions} set mapping_json = regexp_replace(mapping_json, '"sensitivity": "(none|mask)"', '"x": 1', 'g')""",
     )
     try:
-        assert "secret" not in asked(project, "shop.orders", {"order_id": 1}, output="json").output
-        assert "ann" not in asked(project, "page", {"customer": "ann"}, "cents", output="json").output.split('"upstream"')[1]
+        hidden = rows_of_orders()
     finally:
         project.execute(f"delete from {versions}", f"insert into {versions} from kept", "drop table kept")
-    assert "ann" in asked(project, "page", {"customer": "ann"}, "cents", output="json").output.split('"upstream"')[1]
+    assert not hidden
+    assert rows_of_orders()
 
 
 def test_the_answer_for_a_person(project):

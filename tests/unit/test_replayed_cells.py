@@ -46,7 +46,9 @@ def store(request, macros):
     with duckdb.connect() as connection:
         connection.execute("attach ':memory:' as db; create schema db.dev_audit; create schema db.gold")
         for table in ("run_event", "cell_lineage", "record_lineage"):
-            items = ", ".join(f"{name} {duck.store_types()[kind]}" for name, kind in duck._store_tables()[table].items())
+            items = ", ".join(
+                f"{name} {duck.store_types()[kind]}" for name, kind in duck._store_tables()[table].items()
+            )
             connection.execute(f"create table db.dev_audit.{table} ({items})")
         event = EVENT | {"attempt_id": 7, "invocation_id": "i", "run_id": "r", "capture": capture}
         connection.execute(
