@@ -6,8 +6,8 @@
 Precision and recall are measured on `tests/unit/lineage`, whose edges a person wrote down: which column of which table
 an output column is made of. Other tools don't tell what a value is made of from what it merely depends on, so that a pair which
 is labelled as an influence on that column (a `case`'s condition, a window) counts neither for nor against anyone.
-sqlglot's own `lineage` comes with sqlglot. sqllineage is measured where it is installed (`pip install sqllineage`); this project
-doesn't need it.
+sqlglot's own `lineage` comes with sqlglot. sqllineage is measured where it is installed; this project doesn't need it, and it
+wants packages of its own, so give it an environment: `pip install sqlglot==30.30.0 pyyaml sqllineage==1.5.9`.
 
 A project is a folder with dbt's `target/manifest.json` after `dbt compile`: the SQL is what dbt compiled, in the order of its
 dependencies. In any other folder each `.sql` is a model named after its file, its Jinja rendered roughly: `ref` and
@@ -87,24 +87,33 @@ def by_sqlglot(statement: Statement) -> set[Pair]:
 
 
 def by_sqllineage(statement: Statement) -> set[Pair]:
-    """Pairs that sqllineage finds, told the same columns of tables."""
+    """Pairs that sqllineage finds, told the same columns of tables.
+
+    What is bent its way: names used by their neighbours in the select list are on, as both dialects have them; of a table without
+    a schema, as it names those of scalar subqueries, the known one of that name is taken; a way that ends in one of the statement's own
+    CTEs or subqueries, or in a star, is no answer, hence missed and not wrong, as with sqlglot.
+    """
+    from sqllineage.config import SQLLineageConfig
     from sqllineage.core.metadata.dummy import DummyMetaDataProvider
+    from sqllineage.core.models import Table
     from sqllineage.runner import LineageRunner
 
+    known = tables()
+    by_end = {name.partition(".")[2]: name for name in known}
     sql = "create table result as\n" + statement.sql.rstrip().rstrip(";")
     # Elsewhere, for it would take over this project's settings of sqlfluff. It raises of many classes, its own and its parser's.
-    with contextlib.chdir(tempfile.gettempdir()), contextlib.suppress(Exception):
-        runner = LineageRunner(sql, dialect=statement.dialect, metadata_provider=DummyMetaDataProvider(tables()))
-        paths = runner.get_column_lineage()
-        return {
-            (
-                str(path[0].parent).lower().removeprefix("<default>."),
-                path[0].raw_name.lower(),
-                path[-1].raw_name.lower(),
-            )
-            for path in paths
-            if path[0].parent is not None and path[0].raw_name != "*"
-        }
+    with (
+        contextlib.chdir(tempfile.gettempdir()),
+        contextlib.suppress(Exception),
+        SQLLineageConfig(LATERAL_COLUMN_ALIAS_REFERENCE=True),
+    ):
+        found = set()
+        runner = LineageRunner(sql, dialect=statement.dialect, metadata_provider=DummyMetaDataProvider(known))
+        for first, *_, last in runner.get_column_lineage():
+            if isinstance(first.parent, Table) and not first.raw_name.startswith("*"):
+                table = str(first.parent).lower().removeprefix("<default>.")
+                found.add((by_end.get(table, table), first.raw_name.lower(), last.raw_name.lower()))
+        return found
     return set()
 
 
