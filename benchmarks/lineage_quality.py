@@ -326,7 +326,7 @@ def resolve(parser, name: str, dialect: str, folder: Path) -> Tally:
         vague = {
             edge.downstream_column
             for edge in lineage.edges
-            if edge.transformation_type == "DIRECT" and edge.upstream_column is None
+            if edge.transformation_type == "DIRECT" and edge.upstream_column is None and not edge.rows_alone
         }
         tally.columns += len(lineage.columns) + (not lineage.complete)
         tally.resolved += sum(column not in vague for column in lineage.columns)

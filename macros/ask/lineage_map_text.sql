@@ -90,7 +90,7 @@
 {#- A step, and how what is above it in the tree is made of it. A model's column with which the way ends is made of no column. -#}
 {% macro _map_step_text(step, ends) %}
   {% if step.depth == 0 %}
-    {% do return('**' ~ lineage_audit._code(step.column) ~ '**' ~ (': of no column, a count or a constant' if ends else '')) %}
+    {% do return('**' ~ lineage_audit._code(step.column) ~ '**' ~ (': of no column, such as a constant' if ends else '')) %}
   {% endif %}
   {% set name = lineage_audit._code(step.name ~ ('.' ~ step.column if step.column is not none else '')) %}
   {% set notes = [] %}
@@ -104,7 +104,7 @@
     {% endif %}
     {% do notes.append('only the table is known: ' ~ edge.problem) if edge.problem %}
   {% endfor %}
-  {% do notes.append('itself of no column, a count or a constant') if ends and not step.again and step.kind == 'model' and step.column is not none %}
+  {% do notes.append('itself of no column, such as a constant') if ends and not step.again and step.kind == 'model' and step.column is not none %}
   {% do return(
     ('the rows of ' if step.column is none and step.kind != 'external' else '') ~ name ~ (': ' ~ notes | unique | join('; ') if notes else '') ~ (' (see there)' if step.again else '')
   ) %}

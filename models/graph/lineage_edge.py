@@ -35,6 +35,7 @@ class ColumnEdge:
     `upstream_column` None: only the table is known, or only its rows matter (`count(*)`, a cross join).
     `downstream_column` None: the whole output depends on it, or the names of the output columns aren't known.
     `masking`: the upstream value can't be seen in the output, as with a hash or a count.
+    `rows_alone`: it is known that only the table's rows matter.
     """
 
     upstream_table: str
@@ -44,6 +45,7 @@ class ColumnEdge:
     transformation_subtype: str
     expression: str
     masking: bool = False
+    rows_alone: bool = False
 
 
 @dataclass
@@ -165,6 +167,7 @@ class _Names:
 
 # --- values: what a column is made of --------------------------------------------------------------------------
 
+_ROWS = ""  # in place of a column: what is counted are the table's rows
 _Leaf = tuple[str, str | None]  # a table and its column
 _Key = tuple[_Leaf, str]  # and the subtype of the way from it
 _Note = tuple[bool, object]  # masked; the expression, a tree or a text or None
@@ -203,7 +206,10 @@ class _Value:
         """All columns behind this value, as influences of one subtype."""
         found: dict[_Key, _Note] = {}
         for side in (self.direct, self.indirect):
-            _merge(found, {(leaf, subtype): (masked, expression) for (leaf, _), (masked, _) in side.items()})
+            _merge(
+                found,
+                {(leaf, subtype): (masked, expression) for (leaf, _), (masked, _) in side.items() if leaf[1] != _ROWS},
+            )
         return found
 
     def through(self, subtype: str, masking: bool = False) -> "_Value":
@@ -417,6 +423,8 @@ _MASKS = _words(
     " crc32 murmur3 hive_hash mask farmfingerprint standardhash aes_encrypt"
     " count countif count_if count_distinct approxdistinct approx_count_distinct hll"
 )
+# Of no column, as in count(*) and sum(1), these tell how many rows there are.
+_COUNTS = _words("count sum avg mean")
 # The value of the first argument in the row where the second is at its end.
 _AT_EXTREME = _words("argmax argmin arg_max arg_min max_by min_by arg_max_null arg_min_null")
 # Table functions that read what is no relation of the project.
@@ -520,13 +528,15 @@ class _Statement:
 
         def keep(leaf: _Leaf, column: str | None, kind: str, subtype: str, note: _Note) -> None:
             expression = self.text(note[1]) if note[1] is not None else (leaf[1] or "*")
-            edge = ColumnEdge(leaf[0], leaf[1], column, kind, subtype, expression, note[0])
+            edge = ColumnEdge(leaf[0], leaf[1] or None, column, kind, subtype, expression, note[0], leaf[1] == _ROWS)
             edges.setdefault((leaf, column, kind, subtype), edge)
 
         names = self._output_names(relation)
         for name, (_, value) in zip(names, relation.columns, strict=True):
+            of_rows_alone = all(column == _ROWS for (_, column), _ in value.direct)
             for (leaf, subtype), note in value.direct.items():
-                keep(leaf, name, DIRECT, subtype, note)
+                if leaf[1] != _ROWS or of_rows_alone:
+                    keep(leaf, name, DIRECT, subtype, note)
             for (leaf, subtype), note in value.indirect.items():
                 keep(leaf, name, INDIRECT, subtype, note)
         for rest in relation.rests:
@@ -539,7 +549,7 @@ class _Statement:
         seen = {edge.upstream_table for edge in edges.values()}
         for table in self.physical:
             if table not in seen:  # its rows alone matter
-                keep((table, None), None, INDIRECT, JOIN, (False, None))
+                keep((table, _ROWS), None, INDIRECT, JOIN, (False, None))
         return StatementLineage(list(edges.values()), list(self.problems), names, not relation.rests)
 
     def _output_names(self, relation: _Relation) -> list[str]:
@@ -1374,7 +1384,12 @@ class _Statement:
         aggregate = isinstance(node, exp.AggFunc) or name in _AGGREGATES
         if in_window and name in _SHIFTS:
             aggregate = False
-        return self._arguments(node, scope).through(AGGREGATION if aggregate else TRANSFORMATION, name in _MASKS)
+        value = self._arguments(node, scope)
+        if name in _COUNTS and not value.direct:
+            for source in scope.sources:
+                for table in source.relation.tables():
+                    value.direct[(table, _ROWS), AGGREGATION] = (True, None)
+        return value.through(AGGREGATION if aggregate else TRANSFORMATION, name in _MASKS)
 
     def _at_extreme(self, node: exp.Expression, scope: _Scope) -> _Value:
         first, *others = node.iter_expressions()
@@ -1606,7 +1621,7 @@ COLUMNS = {
 }
 DECLARED, OBSERVED, BOTH = "declared", "observed", "both"
 # Raised when this file finds other edges than before: then all SQL is read again.
-READER = f"1 sqlglot {sqlglot.__version__}"
+READER = f"2 sqlglot {sqlglot.__version__}"
 # What two edges are the same by.
 _KEY = ("upstream_table", "upstream_column", "downstream_table", "downstream_column", "transformation_subtype")
 
@@ -1698,7 +1713,7 @@ def _observed(target, group, columns_of, names, spelt, read_with):
                     expression=edge.expression,
                     masking=edge.masking,
                 )
-            if row["upstream_column"] is None:
+            if row["upstream_column"] is None and not (edge and edge.rows_alone):
                 row["problem"] = said
                 carried = True
             rows.setdefault(tuple(row[name] for name in _KEY), row)

@@ -38,6 +38,14 @@ def test_the_samples_map_says_what_a_person_reads_in_the_project():
         "      - `raw_orders.amount`: `cast(orders.amount as decimal(10, 2))`",
         "        - `postgres://crm-db.example.com:5432/crm.public.orders.amount`: change data capture",
     ]
+    # A count is made of no column, but of rows.
+    place = gold.index("- **`event_count`**")
+    assert gold[place + 1 : place + 5] == [
+        "  - the rows of `stg_events`: `count(*)`, aggregated",
+        "    - the rows of `raw_customer_events`",
+        "      - `s3://example-landing/customer_events`",
+        "        - `kafka://events.example.com:9092/customer-events`",
+    ]
     for line in (
         "| `postgres://crm-db.example.com:5432/crm.public.orders` | change data capture | within seconds | `raw_orders` |",
         "| Customer analytics | CRM Platform | 1.0 | confidential | `raw_customers`, `raw_orders`, `raw_products` |",

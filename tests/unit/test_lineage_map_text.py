@@ -73,8 +73,8 @@ def test_a_map(macros):
         "## Where each column comes from",
         "### a",
         "- **`x`**\n  - `b.x`: `` max(`x` | 1) ``, aggregated\n    - the rows of `c` (see there)\n"
-        "- **`n`**: of no column, a count or a constant\n"
-        "- **`m`**\n  - `b.n`: itself of no column, a count or a constant\n  - `s.n`",
+        "- **`n`**: of no column, such as a constant\n"
+        "- **`m`**\n  - `b.n`: itself of no column, such as a constant\n  - `s.n`",
         "What decides which rows it has:",
         "| by | expression | over |\n| --- | --- | --- |\n| filter | `x \\| 1 > 0` | `b.x` |",
         "## Consumers",

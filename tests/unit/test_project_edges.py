@@ -104,6 +104,14 @@ def test_a_problem_without_any_table_stands_alone(lineage, monkeypatch):
     )
 
 
+def test_a_count_of_rows_is_known_where_something_beside_it_is_not(lineage):
+    versions = [version("stg", "select count(*) as amount, max(nothing) as id from db.dev.Raw as r", "Raw")]
+    counted, *others = sorted(lineage.project_edges(versions, NODES, CATALOG), key=lambda row: bool(row["problem"]))
+    assert ways([counted]) == ["db.dev.Raw.None > db.dev.stg.amount AGGREGATION observed"]
+    assert (counted["masking"], counted["expression"], counted["problem"]) == (True, "count(*)", None)
+    assert any("nothing" in (row["problem"] or "") for row in others)
+
+
 def test_a_source_without_known_columns_comes_from_its_system_as_a_table(lineage):
     steps = [{"namespace": "s3://lake", "name": "far"}, {"namespace": "s3://lake/", "name": "near", "method": "copy"}]
     rows = lineage.project_edges([], [node("files", "source", upstream=steps)], {})
