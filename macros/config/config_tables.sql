@@ -81,13 +81,16 @@
 {% endmacro %}
 
 {#- In a dbt unit test ref() gives the name of a CTE, which nothing but the test's own SQL can read, and dbt says
-    nothing of the relation behind it. The config tables are then looked for in their schema. -#}
+    nothing of the relation behind it. The config tables are then looked for in their schema, beside the model, beside the
+    audit store, and in the target's own database. -#}
 {% macro _config_relation_behind_fixture(name) %}
-  {% for schema in [generate_schema_name('config', model), target.schema] %}
-    {% set relation = adapter.get_relation(database=model.get('database'), schema=schema | trim, identifier=name) %}
-    {% if relation is not none %}
-      {% do return(relation) %}
-    {% endif %}
+  {% for database in [model.get('database'), lineage_audit.settings().database, target.database] | select | unique %}
+    {% for schema in [generate_schema_name('config', model), target.schema] %}
+      {% set relation = adapter.get_relation(database=database, schema=schema | trim, identifier=name) %}
+      {% if relation is not none %}
+        {% do return(relation) %}
+      {% endif %}
+    {% endfor %}
   {% endfor %}
   {% do return(api.Relation.create(database=model.get('database'), schema=generate_schema_name('config', model) | trim, identifier=name)) %}
 {% endmacro %}

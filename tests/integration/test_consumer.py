@@ -476,6 +476,8 @@ def test_config_tables_may_be_models(make_project):
 
 def test_gold_and_store_in_a_database_of_their_own(make_project):
     """DuckDB writes to one database per transaction, so the store goes with gold; seeds and source stay where they are."""
+    source = {**UNIT_TEST["given"][-1], "input": "ref('bronze_orders_raw')"}
+    unit_test = {**UNIT_TEST, "model": "gold", "given": [*UNIT_TEST["given"][:-1], source]}
     project = make_project(
         "duckdb",
         models={"gold": ORDERS_MAPPED.replace("silver_orders", "bronze_orders_raw")},
@@ -483,11 +485,13 @@ def test_gold_and_store_in_a_database_of_their_own(make_project):
         api_endpoints=[{"endpoint_name": "orders"}],
         field_mapping=mapping("gold"),
         business_rules=BUSINESS_RULES,
+        properties={"unit_tests": [unit_test]},
         config={"models": {"consumer": {"+database": "served"}}, "vars": {"lineage_audit_database": "served"}},
     )
     project.output["attach"] = [{"path": str(project.workspace / "served.duckdb"), "alias": "served"}]
     project._write_profile()
-    project.dbt("build")
+    build = project.dbt("build")
+    assert build.statuses[unit_test["name"]] == "pass"
     with project.connect() as connection:
         connection.execute(f"attach '{project.workspace / 'served.duckdb'}' as served")
         gold = connection.execute(
@@ -498,6 +502,23 @@ def test_gold_and_store_in_a_database_of_their_own(make_project):
         ).fetchall()
     assert gold == GOLD
     assert run == (f"served.{project.schema}.gold", "SUCCESS", 2)
+
+
+def test_a_unit_test_finds_config_in_the_database_of_the_store(make_project):
+    project = make_project(
+        "duckdb",
+        models={"gold": ORDERS_MAPPED, "silver_orders": "select 1 as order_id, '2' as amount, false as is_test"},
+        properties={"unit_tests": [{**UNIT_TEST, "model": "gold"}]},
+        config={"seeds": {"consumer": {"+database": "governance"}}, "vars": {"lineage_audit_database": "governance"}},
+        api_endpoints=[{"endpoint_name": "orders"}],
+        field_mapping=mapping("gold"),
+        business_rules=BUSINESS_RULES,
+    )
+    project.output["attach"] = [{"path": str(project.workspace / "governance.duckdb"), "alias": "governance"}]
+    project._write_profile()
+    project.dbt("seed")
+    project.dbt("run", "--select", "silver_orders")
+    assert project.dbt("test", "--select", "test_type:unit").statuses[UNIT_TEST["name"]] == "pass"
 
 
 # --- dbt-spark's own seed loader -------------------------------------------------------------------------------------
