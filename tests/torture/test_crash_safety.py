@@ -64,6 +64,8 @@ def delta_torture(make_project, tmp_path_factory, spark_settings):
     project = type(written)(written.directory, folder, "spark", "torture_delta", profile="torture")
     shared = str(Path(spark_settings["spark.sql.warehouse.dir"]).parent)
     settings = {name: value.replace(shared, "{folder}") for name, value in spark_settings.items()}
+    # A JVM that lives for a minute: what the optimizing compiler takes it never gives back.
+    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1"
     return harness.DeltaTorture(project, folder, settings, SEED)
 
 
