@@ -84,7 +84,12 @@
     nothing of the relation behind it. The config tables are then looked for in their schema, beside the model, beside the
     audit store, and in the target's own database. -#}
 {% macro _config_relation_behind_fixture(name) %}
-  {% for database in [model.get('database'), lineage_audit.settings().database, target.database] | select | unique %}
+  {#- Spark knows no databases: there all three are none. -#}
+  {% set databases = [model.get('database')] %}
+  {% for other in [lineage_audit.settings().database, target.database] if other and other not in databases %}
+    {% do databases.append(other) %}
+  {% endfor %}
+  {% for database in databases %}
     {% for schema in [generate_schema_name('config', model), target.schema] %}
       {% set relation = adapter.get_relation(database=database, schema=schema | trim, identifier=name) %}
       {% if relation is not none %}
