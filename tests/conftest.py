@@ -276,7 +276,7 @@ class Project:
         engine: str,
         schema: str,
         profile: str,
-        artifacts: bool,
+        artifacts: bool = False,
         spark=None,
         databricks=None,
     ):
