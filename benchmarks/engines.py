@@ -29,6 +29,7 @@ class DuckDB:
 
     name = "duckdb"
     computes_when_fetched = False
+    clusters_later = False
     moment = "make_timestamp({})"
     file_format = None
 
@@ -91,6 +92,7 @@ class Spark:
 
     name = "spark"
     computes_when_fetched = True  # dbt's status of a query comes when Spark has planned it
+    clusters_later = True  # by `optimize`
     moment = "timestamp_micros({})"
     file_format = "delta"
 
