@@ -127,8 +127,9 @@
 {%- for column in branch.columns -%}
   {%- set when = 'when ' ~ column.position ~ ' then ' -%}
   {%- do names.append(when ~ lineage_audit.text_literal(column.name)) -%}
-  {%- do gold_texts.append(when ~ 'gold.value_' ~ column.position) -%}
-  {%- do gold_values.append(when ~ lineage_audit._mapped_text(dict(column.in_gold, quoted='_lineage_gold_' ~ column.position))) -%}
+  {%- set in_gold = '_lineage_gold_' ~ column.position -%}
+  {%- do gold_texts.append(when ~ lineage_audit._mapped_text(dict(column.in_gold, quoted='gold.' ~ in_gold))) -%}
+  {%- do gold_values.append(when ~ lineage_audit._mapped_text(dict(column.in_gold, quoted=in_gold))) -%}
   {%- do replayed.append(when ~ lineage_audit._replayed_text(column)) -%}
   {%- do unreadable.append(when ~ (lineage_audit._unreadable_texts(branch, column) | join(' or ') or 'false')) -%}
 {%- endfor -%}
@@ -151,7 +152,7 @@ from (
     {{ lineage_audit._case_of_position(replayed, '      ') }} as replayed_value
   from {{ lineage_audit._differing_cells(tested, branch, sampled) if branch.capture == 'exploded' else lineage_audit._differing_records(tested, branch, sampled) }}
 ) as differing
-left join {{ lineage_audit._gold_texts(tested, branch, tested.built) }} as gold
+left join {{ lineage_audit._gold_rows(tested, branch, tested.built) }} as gold
   on differing.invocation_id = gold.invocation_id
   and differing.target_pk = gold.target_pk
   and not differing.is_unreadable
@@ -247,9 +248,12 @@ where gold.invocation_id is null
   {% do return(field.verbatim or '_lineage_source_values.' ~ lineage_audit.quote_name(field.name)) %}
 {% endmacro %}
 
-{#- Gold's rows of a branch, its values as they are. -#}
-{% macro _gold_rows(tested, branch, rows) %}
+{#- Gold's rows of a branch, its values as they are; source_texts: those that keep their lineage with its texts, for _cells_of_branch. -#}
+{% macro _gold_rows(tested, branch, rows, source_texts=false) %}
   {% set items = ['_lineage_run_id as run_id', '_lineage_invocation_id as invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as target_pk'] %}
+  {% if source_texts and branch.capture == 'in_row' %}
+    {% do items.append(lineage_audit.list_of(lineage_audit._source_texts(branch.layout.fields)) ~ ' as source_values') %}
+  {% endif %}
   {% for column in branch.columns %}
     {% do items.append(column.in_gold.quoted ~ ' as _lineage_gold_' ~ column.position) %}
   {% endfor %}
@@ -278,18 +282,6 @@ where gold.invocation_id is null
     '\n      inner join ' ~ lineage_audit._store('run_event') ~ " as events\n        on gold.invocation_id = events.invocation_id\n        and events.event_type = 'SUCCESS'\n        and events.target_relation = "
     ~ lineage_audit.text_literal(branch.target_relation)
   ) %}
-{% endmacro %}
-
-{#- Gold's rows of a branch with their values as texts. -#}
-{% macro _gold_texts(tested, branch, rows) %}
-  {% set items = ['_lineage_run_id as run_id', '_lineage_invocation_id as invocation_id', lineage_audit._target_pk(branch.layout) ~ ' as target_pk'] %}
-  {% if branch.capture == 'in_row' %}
-    {% do items.append(lineage_audit.list_of(lineage_audit._source_texts(branch.layout.fields)) ~ ' as source_values') %}
-  {% endif %}
-  {% for column in branch.columns %}
-    {% do items.append(lineage_audit._mapped_text(column.in_gold) ~ ' as value_' ~ column.position) %}
-  {% endfor %}
-  {% do return('(\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from ' ~ rows ~ '\n    where ' ~ lineage_audit._rows_of_branch(tested, branch) ~ '\n  )') %}
 {% endmacro %}
 
 {#- The logged cells of a branch, such as _replayed_cells takes them; gold_values: further columns of gold beside them. -#}

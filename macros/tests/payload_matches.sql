@@ -365,7 +365,7 @@
         _lineage_target_pk as target_pk,
         _lineage_position as column_position,
         {{ lineage_audit._case_of_position(logged_values, '          ') }} as logged_value
-      from {{ lineage_audit._cells_of_branch(branch, lineage_audit._gold_texts(tested, dict(branch, columns=[]), tested.rows)) }}
+      from {{ lineage_audit._cells_of_branch(branch, lineage_audit._gold_rows(tested, dict(branch, columns=[]), tested.rows, source_texts=true)) }}
     ) as cells
     left join candidates_{{ place }} as candidates on cells.target_pk = candidates.target_pk
     left join open_keys on cells.target_pk = open_keys.target_pk
