@@ -181,10 +181,10 @@
   {% set sound = namespace(yes=true) %}
   {% for name in lineage_audit._split(row.source_columns) %}
     {% set column = lineage_audit._find_column(request.source_columns, name) %}
-    {% if column %}
-      {% do columns.append(column) %}
-    {% else %}
+    {% if not column %}
       {% set sound.yes = false %}
+    {% elif column not in columns %}
+      {% do columns.append(column) %}
     {% endif %}
   {% endfor %}
   {% set rules = lineage_audit._rules_of_row(request, row) %}

@@ -202,10 +202,11 @@ where gold.invocation_id is null
   {% for name, whens in typed.items() %}
     {% do items.append(lineage_audit._case_of_position(whens, '        ') ~ ' as ' ~ lineage_audit.quote_name(name)) %}
   {% endfor %}
+  {% set once = lineage_audit.evaluated_once() %}
   {% do return(
-    '(\n    select\n      ' ~ items | join(',\n      ') ~ '\n    from '
+    '(\n    select\n      ' ~ items | join(',\n      ') ~ (',\n      ' ~ once.item if once.item) ~ '\n    from '
     ~ lineage_audit._cells_of_branch(branch, lineage_audit._gold_rows(tested, branch, rows), gold_values)
-    ~ '\n  ) as typed\n  where ' ~ lineage_audit._case_of_position(differs, '      ')
+    ~ '\n  ) as typed\n  where ' ~ lineage_audit._case_of_position(differs, '      ') ~ ('\n    and ' ~ once.condition if once.condition)
   ) %}
 {% endmacro %}
 
@@ -234,10 +235,12 @@ where gold.invocation_id is null
   {% for name, value in typed.items() %}
     {% do items.append(value ~ ' as ' ~ lineage_audit.quote_name(name)) %}
   {% endfor %}
+  {% set once = lineage_audit.evaluated_once() %}
+  {% do items.append(once.item) if once.item %}
   {% do return(
     '(\n    select *\n    from (\n      select\n        *,\n        ' ~ differs | join(',\n        ')
     ~ '\n      from (\n        select\n          ' ~ items | join(',\n          ') ~ '\n        from ' ~ logged.from
-    ~ '\n      ) as typed\n    ) as compared\n    where ' ~ differing | join(' or ')
+    ~ '\n      ) as typed\n    ) as compared\n    where (' ~ differing | join(' or ') ~ ')' ~ ('\n      and ' ~ once.condition if once.condition)
     ~ '\n  ) as records\n  cross join (\n    select *\n    from (\n      values ' ~ positions | join(', ') ~ '\n    ) as listed(_lineage_position)\n  ) as cells\n  where '
     ~ lineage_audit._case_of_position(whens, '      ')
   ) %}

@@ -102,6 +102,7 @@ def mapping_at_fault(engine: str) -> list[dict]:
             column("amount", "amount", data_type="integer", column_position=25),
             column("note", "currency", data_type=TEXT[engine], column_position=26),
             column("too_wide", "amount", transform_expr="amounts + 1", data_type="decimal(99,2)", column_position=27),
+            column("spelled_twice", "amount | AMOUNT", transform_expr="amount + 2", column_position=28),
             column("switched", "amount", active_flag="ture"),
         ),
         *rows("gold_of_unbuilt", KEY, column("amount", data_type="integer"), endpoint="later"),
