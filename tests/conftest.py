@@ -189,13 +189,13 @@ def compiling_spark(engine: str, request: pytest.FixtureRequest):
 
 @pytest.fixture(scope="session")
 def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory):
-    """The stand-in for a Databricks workspace: catalogs `main` and `governance`, an admin and a reader without privileges."""
+    """The stand-in for a Databricks workspace: catalogs `main` and `governance`, an admin, a job and a reader without privileges."""
     from workspace.process import WorkspaceProcess
 
     wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions", "spark.buffer.pageSize")
     process = WorkspaceProcess(
         tmp_path_factory.mktemp("databricks"),
-        users={"reader-token": "reader@example.com"},
+        users={"job-token": "job@example.com", "reader-token": "reader@example.com"},
         secrets={"lineage_audit/hash_key": HASH_KEY_VARIABLE},
         spark_settings={name: spark_settings[name] for name in wanted},
     )

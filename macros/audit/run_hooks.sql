@@ -5,6 +5,7 @@
     {% do lineage_audit._raise_store_problems(look.problems + lineage_audit._old_tables(look.old)) %}
     {% if look.missing %}
       {% do lineage_audit._create_store_tables(look.missing) %}
+      {% do lineage_audit._share_store(look.missing) %}
     {% endif %}
     {% do lineage_audit._remember_forms() %}
   {% endif %}

@@ -11,7 +11,7 @@
   {% if look.old %}
     {% set names = [] %}
     {% for table, columns in look.old.items() %}
-      {% do run_query(lineage_audit.add_store_columns(lineage_audit._store(table), columns)) %}
+      {% do run_query(lineage_audit.add_store_columns(lineage_audit._store(table), columns, lineage_audit._store_comments())) %}
       {% for column in columns %}
         {% do names.append(table ~ '.' ~ column) %}
       {% endfor %}
@@ -20,6 +20,7 @@
     {% do adapter.commit() %}
     {% do done.append('added the columns ' ~ names | join(', ')) %}
   {% endif %}
+  {% do lineage_audit._share_store(lineage_audit._tables_in_use()) %}
   {% do print('audit store ' ~ lineage_audit._store_name() ~ ': ' ~ (done | join('; ') or 'complete')) %}
 {% endmacro %}
 
@@ -32,7 +33,18 @@
   {% do adapter.create_schema(lineage_audit._store(tables[0])) %}
   {% for table in tables %}
     {% set relation = lineage_audit._store(table) %}
-    {% do run_query(lineage_audit.create_store_table(relation, lineage_audit._store_tables()[table], lineage_audit._asked_for().get(table, []))) %}
+    {% do run_query(lineage_audit.create_store_table(
+      relation, lineage_audit._store_tables()[table], lineage_audit._asked_for().get(table, []), lineage_audit._store_comments()
+    )) %}
     {% do adapter.cache_added(relation) %}
+  {% endfor %}
+{% endmacro %}
+
+{#- The tables have the grants and tags that the project's config gives to the views over them. -#}
+{% macro _share_store(tables) %}
+  {% set config = graph.nodes.get('model.lineage_audit.ingestion_run').config %}
+  {% for table in tables %}
+    {% do apply_grants(lineage_audit._store(table), config.get('grants'), should_revoke=true) %}
+    {% do lineage_audit.tag_store_table(lineage_audit._store(table), config) %}
   {% endfor %}
 {% endmacro %}

@@ -1,46 +1,46 @@
 {#- DDL of one table of the audit store; asked_for: the columns by which its rows are looked up, if there is more than a run's
     worth of them. -#}
-{% macro create_store_table(relation, columns, asked_for=[]) %}
-  {% do return(adapter.dispatch('create_store_table', 'lineage_audit')(relation, columns, asked_for)) %}
+{% macro create_store_table(relation, columns, asked_for=[], comments={}) %}
+  {% do return(adapter.dispatch('create_store_table', 'lineage_audit')(relation, columns, asked_for, comments)) %}
 {% endmacro %}
 
-{% macro default__create_store_table(relation, columns, asked_for) %}
+{% macro default__create_store_table(relation, columns, asked_for, comments) %}
   {% do return(lineage_audit._unsupported('create_store_table')) %}
 {% endmacro %}
 
 {#- Rows lie as they are written, run by run in gold's order, and DuckDB knows the least and greatest value of each group. -#}
-{% macro duckdb__create_store_table(relation, columns, asked_for) %}
+{% macro duckdb__create_store_table(relation, columns, asked_for, comments) %}
   {% do return('create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns) ~ '\n)') %}
 {% endmacro %}
 
 {#- Liquid clustering: Databricks clusters what is written and OPTIMIZE the rest; open-source Delta by OPTIMIZE alone. -#}
-{% macro spark__create_store_table(relation, columns, asked_for) %}
+{% macro spark__create_store_table(relation, columns, asked_for, comments) %}
   {% do return(
-    'create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns)
+    'create table if not exists ' ~ relation ~ ' (\n  ' ~ lineage_audit._column_definitions(columns, comments)
     ~ '\n)\nusing delta\n' ~ ('cluster by (' ~ asked_for | join(', ') ~ ')\n' if asked_for else '') ~ "tblproperties ('delta.appendOnly' = 'true')"
   ) %}
 {% endmacro %}
 
-{% macro _column_definitions(columns) %}
+{% macro _column_definitions(columns, comments={}) %}
   {% set types = lineage_audit.store_types() %}
   {% set definitions = [] %}
   {% for name, kind in columns.items() %}
-    {% do definitions.append(name ~ ' ' ~ types[kind]) %}
+    {% do definitions.append(name ~ ' ' ~ types[kind] ~ (' comment ' ~ lineage_audit.text_literal(comments[name]) if name in comments else '')) %}
   {% endfor %}
   {% do return(definitions | join(',\n  ')) %}
 {% endmacro %}
 
 {#- Adds to a table of the audit store the columns that it lacks. -#}
-{% macro add_store_columns(relation, columns) %}
-  {% do return(adapter.dispatch('add_store_columns', 'lineage_audit')(relation, columns)) %}
+{% macro add_store_columns(relation, columns, comments={}) %}
+  {% do return(adapter.dispatch('add_store_columns', 'lineage_audit')(relation, columns, comments)) %}
 {% endmacro %}
 
-{% macro default__add_store_columns(relation, columns) %}
+{% macro default__add_store_columns(relation, columns, comments) %}
   {% do return(lineage_audit._unsupported('add_store_columns')) %}
 {% endmacro %}
 
 {#- Takes one column at a time. -#}
-{% macro duckdb__add_store_columns(relation, columns) %}
+{% macro duckdb__add_store_columns(relation, columns, comments) %}
   {% set types = lineage_audit.store_types() %}
   {% set statements = [] %}
   {% for name, kind in columns.items() %}
@@ -49,8 +49,31 @@
   {% do return(statements | join(';\n')) %}
 {% endmacro %}
 
-{% macro spark__add_store_columns(relation, columns) %}
-  {% do return('alter table ' ~ relation ~ ' add columns (\n  ' ~ lineage_audit._column_definitions(columns) ~ '\n)') %}
+{% macro spark__add_store_columns(relation, columns, comments) %}
+  {% do return('alter table ' ~ relation ~ ' add columns (\n  ' ~ lineage_audit._column_definitions(columns, comments) ~ '\n)') %}
+{% endmacro %}
+
+{#- Sets the tags of a table of the store that dbt's config names in its adapter's own way. -#}
+{% macro tag_store_table(relation, config) %}
+  {% do return(adapter.dispatch('tag_store_table', 'lineage_audit')(relation, config)) %}
+{% endmacro %}
+
+{% macro default__tag_store_table(relation, config) %}
+  {% do return(lineage_audit._unsupported('tag_store_table')) %}
+{% endmacro %}
+
+{#- Unity Catalog alone has tags. -#}
+{% macro duckdb__tag_store_table(relation, config) %}
+{% endmacro %}
+
+{% macro spark__tag_store_table(relation, config) %}
+{% endmacro %}
+
+{#- The adapter's own apply_tags can be called by models alone. -#}
+{% macro databricks__tag_store_table(relation, config) %}
+  {% if config.get('databricks_tags') %}
+    {% do run_query(alter_set_tags(relation, config.get('databricks_tags'))) %}
+  {% endif %}
 {% endmacro %}
 
 {#- A point in time, given as text in UTC. -#}
