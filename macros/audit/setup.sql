@@ -42,7 +42,7 @@
 
 {#- The tables have the grants and tags that the project's config gives to the views over them. -#}
 {% macro _share_store(tables) %}
-  {% set config = graph.nodes.get('model.lineage_audit.ingestion_run').config %}
+  {% set config = (graph.nodes.get('model.lineage_audit.ingestion_run') or {}).get('config', {}) %}
   {% for table in tables %}
     {% do apply_grants(lineage_audit._store(table), config.get('grants'), should_revoke=true) %}
     {% do lineage_audit.tag_store_table(lineage_audit._store(table), config) %}
