@@ -13,7 +13,7 @@ pytestmark = pytest.mark.databricks
 
 SUCCEEDED = {"success", "pass", "no-op"}
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-NO_GRAPH = {"lineage_audit_graph": False}  # its Python models have not been tried here
+NO_GRAPH = {"lineage_audit_graph": False}  # that is tested in test_databricks_graph.py
 ADDS_UP = "input_record_count = filtered_record_count + rejected_record_count + output_record_count"
 
 

@@ -17,7 +17,8 @@ What passes here has gone through the adapter's own code, SQL and protocol. It h
 | `shims` | the statements that Spark refuses or reads differently, each with its documentation |
 | `engine` | the Spark session |
 | `session` | a session of a user: from a statement to its result, or to its refusal |
-| `thrift_service`, `rest`, `python_runs`, `server` | the protocol, the endpoints, and the process that serves them |
+| `thrift_service`, `rest`, `server` | the protocol, the endpoints, and the process that serves them |
+| `python_runs`, `libraries` | Python models: how code is submitted, and what it can import |
 | `process`, `certificate` | the stand-in as a test uses it |
 
 A statement goes to Spark as it is, with its names replaced, if its kind is one that Spark and Databricks share

@@ -18,6 +18,10 @@ class RefusalError(Exception):
         self.unknown = unknown
 
 
+class InvalidParameterError(Exception):
+    """A call of an endpoint asks for what the platform doesn't do: INVALID_PARAMETER_VALUE."""
+
+
 def refused_by_spark(condition: str | None, text: str, *, unknown: bool) -> RefusalError:
     """What Spark or Delta raised, in the platform's form; most of it has that form already."""
     parts = re.fullmatch(

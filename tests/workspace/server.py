@@ -16,6 +16,7 @@ from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
 from workspace.engine import start_spark
+from workspace.errors import InvalidParameterError
 from workspace.governance import Governance
 from workspace.names import Catalogs
 from workspace.rest import Rest
@@ -81,7 +82,11 @@ class Handler(BaseHTTPRequestHandler):
             content = {name: values[0] for name, values in parse_qs(url.query).items()}
             if "json" in (self.headers.get("Content-Type") or "") and body:
                 content |= json.loads(body)
-            answer = self.server.rest.call(method, url.path, user or "", content)
+            try:
+                answer = self.server.rest.call(method, url.path, user or "", content)
+            except InvalidParameterError as problem:
+                self._reply_json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": str(problem)})
+                return
             missing = {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{method} {url.path}'"}
             self._reply_json(404 if answer is None else 200, missing if answer is None else answer)
 
