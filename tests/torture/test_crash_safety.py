@@ -74,7 +74,7 @@ def test_no_kill_loses_or_doubles_anything_on_delta(delta_torture):
     # Each kill takes a JVM with it, and each start of one a minute: everyday the first run is killed and a later one, where both
     # leave something behind.
     kills = int(os.environ.get("LINEAGE_AUDIT_TORTURE_DELTA_KILLS") or 26) if FULL else 2
-    delta_torture.torture(kills, kills_per_warehouse=8, earliest=1 if FULL else 4)
+    delta_torture.torture(kills, kills_per_warehouse=8, earliest=1 if FULL else 8)
     figures = delta_torture.figures
     print(f"Delta: {figures}")
     assert not figures.problems
