@@ -9,6 +9,7 @@
     'reprocess': (var('lineage_audit_reprocess', false) | string | lower) == 'true',
     'code_version': var('lineage_audit_code_version', none),
     'graph': (var('lineage_audit_graph', project_name == 'lineage_audit') | string | lower) == 'true',
+    'recorded_days': var('lineage_audit_recorded_days', 30),
     'secret_scope': var('lineage_audit_secret_scope', 'lineage_audit'),
     'secret_key': var('lineage_audit_secret_key', 'hash_key')
   }) %}

@@ -1,7 +1,8 @@
 {#- What lineage_reconciliation tells of. -#}
 {% macro _lineage_findings() %}
   {% do return([
-    'declared_not_observed', 'observed_not_declared', 'not_delivered', 'not_read', 'no_lineage', 'no_description', 'no_owner', 'edge_appeared', 'edge_vanished'
+    'declared_not_observed', 'observed_not_declared', 'not_delivered', 'not_read', 'no_lineage', 'no_description', 'no_owner', 'edge_appeared', 'edge_vanished',
+    'recorded_not_observed', 'observed_not_recorded', 'records_not_read'
   ]) %}
 {% endmacro %}
 
@@ -31,7 +32,8 @@ tables as (
 versions as (
   select
     target_relation,
-    max(mapping_json) as mapping_json
+    max(mapping_json) as mapping_json,
+    min(created_ts) as written_ts
   from {{ ref('lineage_audit', 'current_model_version') }}
   group by target_relation
 ),
@@ -95,6 +97,9 @@ delivered as (
     lower(column_name) as column_name
   from {{ ref('lineage_audit', 'lineage_catalog') }}
 ),
+{%- if lineage_audit._has_records() %}
+{{ lineage_audit._recorded_ctes() }}
+{%- endif %}
 findings as (
   select
     'declared_not_observed' as finding,
@@ -203,6 +208,10 @@ findings as (
   where
     change <> 'first'
     and invocation_id = {{ lineage_audit.text_literal(invocation_id) }}
+{%- if lineage_audit._has_records() %}
+  union all
+{{ lineage_audit._recorded_findings() }}
+{%- endif %}
 )
 select
   findings.finding,
@@ -220,3 +229,82 @@ left join {{ ref('lineage_audit', 'lineage_node') }} as nodes
   on findings.table_name = nodes.table_name
   and nodes.column_name is null
 {% endmacro %}
+
+{#- What the platform has recorded of the SQL that the tables have now: what is older tells of SQL that is no more. -#}
+{% macro _recorded_ctes() -%}
+recorded as (
+  select
+    records.*,
+    versions.target_relation
+  from {{ ref('lineage_audit', 'recorded_lineage') }} as records
+  inner join versions on records.downstream_table = lower(versions.target_relation)
+  left join unread on versions.target_relation = unread.downstream_table
+  where
+    records.recorded_ts >= versions.written_ts
+    and records.upstream_table <> records.downstream_table
+    and substring(records.downstream_column, 1, 9) <> '_lineage_'
+    -- Where the SQL can't be read, that is the finding.
+    and unread.downstream_table is null
+),
+made_of as (
+  select distinct
+    edges.upstream_table,
+    edges.upstream_column,
+    edges.downstream_table,
+    edges.downstream_column
+  from edges
+  inner join tables on edges.upstream_table = tables.table_name
+  where
+    edges.origin <> 'declared'
+    and edges.transformation_type = 'DIRECT'
+    and edges.upstream_column is not null
+    and edges.downstream_column is not null
+    and edges.upstream_table <> edges.downstream_table
+    and substring(edges.downstream_column, 1, 9) <> '_lineage_'
+    -- Unity Catalog does not know what lies there.
+    and substring(edges.upstream_table, 1, 15) <> 'hive_metastore.'
+),
+{%- endmacro %}
+
+{% macro _recorded_findings() -%}
+  select
+    'recorded_not_observed' as finding,
+    recorded.target_relation as table_name,
+    recorded.downstream_column as column_name,
+    recorded.upstream_table,
+    recorded.upstream_column,
+    'the platform recorded that the column was written from it, last at ' || cast(recorded.recorded_ts as string) || '; the SQL that built the table does not show it' as detail
+  from recorded
+  left join edges
+    on recorded.target_relation = edges.downstream_table
+    and recorded.upstream_table = lower(edges.upstream_table)
+    and (edges.upstream_column is null or recorded.upstream_column = lower(edges.upstream_column))
+    and (edges.downstream_column is null or recorded.downstream_column = lower(edges.downstream_column))
+  where edges.downstream_table is null
+  union all
+  select
+    'observed_not_recorded' as finding,
+    made_of.downstream_table as table_name,
+    made_of.downstream_column as column_name,
+    made_of.upstream_table,
+    made_of.upstream_column,
+    'the SQL that built the table makes the column of it; the platform recorded the table since, and not this' as detail
+  from made_of
+  inner join (select distinct target_relation from recorded) as seen on made_of.downstream_table = seen.target_relation
+  left join recorded
+    on made_of.downstream_table = recorded.target_relation
+    and lower(made_of.downstream_column) = recorded.downstream_column
+    and lower(made_of.upstream_table) = recorded.upstream_table
+    and lower(made_of.upstream_column) = recorded.upstream_column
+  where recorded.target_relation is null
+  union all
+  select
+    'records_not_read' as finding,
+    'system.access.column_lineage' as table_name,
+    null as column_name,
+    null as upstream_table,
+    null as upstream_column,
+    problem as detail
+  from {{ ref('lineage_audit', 'recorded_lineage') }}
+  where problem is not null
+{%- endmacro %}

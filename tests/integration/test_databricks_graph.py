@@ -6,6 +6,7 @@ What passes here has gone through the adapter's code and protocol. It has not ru
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,3 +172,91 @@ def test_what_has_not_changed_is_not_read_again(graph, databricks):
     graph.project.dbt("run", "--select", "lineage_edge")
     taken_over = databricks.query(f"select count(*) as n from {edges} where expression = 'as it was'")
     assert taken_over == [{"n": changed["num_affected_rows"]}]
+
+
+# --- against the platform's own lineage ------------------------------------------------------------------------------
+
+AGAINST_RECORDS = "('recorded_not_observed', 'observed_not_recorded', 'records_not_read')"
+ASKS_WHETHER_IT_MAY = """begin
+  declare refused boolean default false;
+  begin
+    declare exit handler for sqlexception set refused = true;
+    execute immediate 'select * from system.access.column_lineage where false';
+  end;
+  select refused;
+end"""
+
+
+def findings(graph, databricks) -> list[tuple]:
+    view = f"main.{graph.project.schema}_audit.lineage_reconciliation"
+    rows = databricks.query(f"select * from {view} where finding in {AGAINST_RECORDS}")
+    columns = ("finding", "name", "column_name", "upstream_table", "upstream_column")
+    return sorted(tuple((row[column] or "").rpartition(".")[2] for column in columns) for row in rows)
+
+
+def test_records_that_nobody_may_read_are_told(graph, databricks):
+    assert findings(graph, databricks) == [("records_not_read", "", "", "", "")]
+    databricks.record_lineage([])
+    try:
+        assert databricks.query("select count(*) as n from system.access.column_lineage") == [{"n": 0}]
+        with pytest.raises(Exception, match=r"\[INSUFFICIENT_PERMISSIONS\]"):
+            databricks.query("select * from system.access.column_lineage", token="reader-token")
+        # A script can tell, and goes on.
+        assert databricks.query(ASKS_WHETHER_IT_MAY, token="reader-token") == [{"refused": True}]
+        assert databricks.query(ASKS_WHETHER_IT_MAY) == [{"refused": False}]
+    finally:
+        databricks.record_lineage(None)
+
+
+def test_the_graph_is_compared_with_what_the_platform_recorded(graph, databricks):
+    schema = graph.project.schema
+    tables = {
+        **dict.fromkeys(("raw_orders", "raw_products", "raw_customers"), f"main.{schema}_bronze"),
+        "stg_orders": f"main.{schema}_silver",
+        **dict.fromkeys(("customer_orders_summary", "customer_orders_summary__dbt_stg"), f"main.{schema}_gold"),
+    }
+
+    def record(source: str, target: str, **more: str) -> dict[str, str]:
+        ends = {}
+        for end, (table, _, column) in (("source", source.partition(".")), ("target", target.partition("."))):
+            ends |= {f"{end}_table_full_name": f"{tables[table]}.{table}", f"{end}_column_name": column}
+        return ends | more
+
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    summary, step = "customer_orders_summary", "customer_orders_summary__dbt_stg"
+    records = [
+        # As the SQL has it, but for the amount.
+        record("raw_orders.order_id", "stg_orders.order_id"),
+        record("raw_orders.customer_id", "stg_orders.customer_id"),
+        record("raw_orders.ordered_at", "stg_orders.order_date"),
+        record("raw_products.category", "stg_orders.product_category"),
+        # A column of the join, which every row depends on.
+        record("raw_products.product_id", "stg_orders.order_id"),
+        # What no SQL of the project does, now and before its SQL was as it is.
+        record("raw_customers.country", "stg_orders.order_amount"),
+        record("raw_customers.email", "stg_orders.order_amount", event_time=long_ago),
+        # By way of a table that the adapter makes.
+        record("stg_orders.order_date", f"{step}.first_order_date"),
+        record(f"{step}.first_order_date", f"{summary}.first_order_date"),
+        # Read, and written nowhere.
+        {"source_table_full_name": f"{tables['stg_orders']}.stg_orders", "source_column_name": "order_id"},
+    ]
+    databricks.record_lineage(records)
+    try:
+        run = graph.project.dbt("run", "--select", "recorded_lineage")
+    finally:
+        databricks.record_lineage(None)
+    reads = [sql for sql in run.statements_of("recorded_lineage") if "system.access.column_lineage" in sql]
+    # Once whether it may be read, and once to read it.
+    assert ["where false" in sql for sql in reads] == [True, False]
+    lacking = [
+        *(("customer_id", "customer_id"), ("last_order_date", "order_date"), ("category_count", "product_category")),
+        *(("recent_revenue", "order_amount"), ("total_revenue", "order_amount")),
+    ]
+    assert findings(graph, databricks) == sorted(
+        [
+            ("recorded_not_observed", "stg_orders", "order_amount", "raw_customers", "country"),
+            ("observed_not_recorded", "stg_orders", "order_amount", "raw_orders", "amount"),
+            *(("observed_not_recorded", summary, column, "stg_orders", upstream) for column, upstream in lacking),
+        ]
+    )

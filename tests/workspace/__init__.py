@@ -13,7 +13,7 @@ What passes here has gone through the adapter's own code, SQL and protocol. It h
 | `names` | three-level names of several catalogs, kept in the one catalog that Delta has on Spark |
 | `errors` | how the platform refuses: error condition, message, SQLSTATE |
 | `governance` | what Unity Catalog knows of an object and Spark doesn't: tags, grants, masks, row filters |
-| `information_schema` | the views of `system.information_schema` |
+| `information_schema`, `system_tables` | the views of `system.information_schema`, and `system.access.column_lineage` |
 | `shims` | the statements that Spark refuses or reads differently, each with its documentation |
 | `engine` | the Spark session |
 | `session` | a session of a user: from a statement to its result, or to its refusal |

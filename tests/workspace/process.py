@@ -152,11 +152,20 @@ class WorkspaceProcess:
         """Begin a new record of statements and refusals."""
         self._call("POST", "forget")
 
+    def record_lineage(self, records: list[dict[str, str]] | None) -> None:
+        """From now on `system.access.column_lineage` holds these records; None: the schema is not enabled."""
+        self._call("POST", "column-lineage", {"records": records})
+
     def expire_sessions(self) -> int:
         return self._call("POST", "expire-sessions")["expired"]
 
-    def _call(self, method: str, name: str) -> dict[str, Any]:
-        request = urllib.request.Request(f"https://{self.host}/stand-in/{name}", method=method)
+    def _call(self, method: str, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"https://{self.host}/stand-in/{name}",
+            method=method,
+            data=json.dumps(content).encode() if content else None,
+            headers={"Content-Type": "application/json"},
+        )
         trusted = ssl.create_default_context(cafile=self.certificate)
         with urllib.request.urlopen(request, timeout=60, context=trusted) as response:
             return json.load(response)

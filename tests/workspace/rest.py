@@ -27,6 +27,7 @@ class Rest:
             ("GET", "/stand-in/state"): lambda user, body: self.state(),
             ("POST", "/stand-in/forget"): lambda user, body: self.forget(),
             ("POST", "/stand-in/expire-sessions"): lambda user, body: {"expired": service.expire_sessions()},
+            ("POST", "/stand-in/column-lineage"): lambda user, body: self._record_lineage(body["records"]),
             **self._runs.endpoints,
         }
 
@@ -49,6 +50,10 @@ class Rest:
             "python": list(self._runs.submitted),
             "refused": list(self._workspace.refused),
         }
+
+    def _record_lineage(self, records: list[Json] | None) -> Json:
+        self._workspace.column_lineage = records
+        return {}
 
     def forget(self) -> Json:
         """Begin a new record: a test that asked for refusals has seen them."""

@@ -25,6 +25,7 @@ from workspace.governance import Governance
 from workspace.information_schema import SCHEMA, read_through_views
 from workspace.names import SPARK_CATALOG, Catalogs
 from workspace.sql_text import Name, bare, names_in, quoted, starts_with, tokens_of
+from workspace.system_tables import read_column_lineage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,6 +74,7 @@ class Workspace:
     users: dict[str, str]  # the user of each token
     secrets: dict[tuple[str, str], str] = field(default_factory=dict)  # the JVM's property that holds it
     runtime_version: str = "17.3.x-scala2.13"
+    column_lineage: list[dict[str, Any]] | None = None  # None: the schema `system.access` is not enabled
     log: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -212,7 +214,7 @@ class Session:
         self._check_time_travel(sql)
         self._check_schema(sql)
         self._set_spark_schema()
-        in_spark = read_through_views(shims.replace_functions(sql, self), self)
+        in_spark = read_column_lineage(read_through_views(shims.replace_functions(sql, self), self), self)
         in_spark = self.catalogs.to_spark(in_spark, self.catalog, self._spark_schema_exists)
         if starts_with(sql, "alter") and any(token.is_word("rename") for token in tokens_of(sql)):
             # Spark takes the new name without its catalog.
