@@ -5,8 +5,7 @@
   {% set sensitive = plan.get('fields', []) | rejectattr('mark', 'equalto', 'none') | list | length > 0 %}
   {% set text = message %}
   {% if sensitive and not is_own %}
-    {% set classes = modules.re.findall('(?:[A-Z][A-Za-z]+ )+Error|\\[[A-Z_]+(?:\\.[A-Z_]+)*\\]', message) %}
-    {% set text = (classes | unique | join(', ') or 'error') ~ ' (the message is not kept: the model has columns marked mask or hash)' %}
+    {% set text = lineage_audit._error_classes(message) ~ ' (the message is not kept: the model has columns marked mask or hash)' %}
   {% endif %}
   {% if is_own or not plan %}
     {% do return(text) %}
@@ -16,6 +15,11 @@
     {% do lines.append('target column ' ~ column.name ~ ', expression ' ~ column.shown_expression) %}
   {% endfor %}
   {% do return(lines | join('\n')) %}
+{% endmacro %}
+
+{% macro _error_classes(message) %}
+  {% set classes = modules.re.findall('(?:[A-Z][A-Za-z]+ )+Error|\\[[A-Z_]+(?:\\.[A-Z_]+)*\\]', message) %}
+  {% do return(classes | unique | join(', ') or 'error') %}
 {% endmacro %}
 
 {#- By the place in the SQL where the engine gives one, else by the source columns that its message names. -#}

@@ -41,15 +41,23 @@
     'model_version': {
       'model_version': 'text', 'created_ts': 'timestamp', 'node_id': 'text', 'target_relation': 'text', 'form': 'text', 'code_version': 'text',
       'language': 'text', 'dialect': 'text', 'compiled_sql': 'text', 'depends_on': 'texts', 'mapping_json': 'text'
+    },
+    'node_run': {
+      'invocation_id': 'text', 'run_id': 'text', 'node_id': 'text', 'resource_type': 'text', 'target_relation': 'text', 'status': 'text',
+      'started_ts': 'timestamp', 'ended_ts': 'timestamp', 'row_count': 'count', 'error_message': 'text', 'model_version': 'text',
+      'test_name': 'text', 'column_name': 'text', 'severity': 'text', 'failure_count': 'count', 'description': 'text'
+    },
+    'openlineage_delivery': {
+      'run_id': 'text', 'event_type': 'text', 'event_time': 'text', 'destination': 'text', 'delivered_ts': 'timestamp'
     }
   }) %}
 {% endmacro %}
 
-{#- Those that this project's runs write: without the lineage graph its table isn't made. -#}
+{#- Those that this project's runs write: without the lineage graph its tables aren't made. -#}
 {% macro _tables_in_use() %}
   {% set tables = lineage_audit._store_tables().keys() | list %}
   {% if not lineage_audit._has_graph() %}
-    {% set tables = tables | reject('equalto', 'model_version') | list %}
+    {% set tables = tables | reject('in', ['model_version', 'node_run', 'openlineage_delivery']) | list %}
   {% endif %}
   {% do return(tables) %}
 {% endmacro %}
@@ -65,7 +73,9 @@
     'closed_record': ['invocation_id', 'target_relation', 'record_key', 'closed_as', 'closed_ts'],
     'rule_violation': ['invocation_id', 'target_relation', 'record_key', 'business_rule_id'],
     'config_version': ['config_hash', 'kind', 'column_position'],
-    'model_version': ['model_version', 'created_ts', 'target_relation', 'form', 'compiled_sql']
+    'model_version': ['model_version', 'created_ts', 'target_relation', 'form', 'compiled_sql'],
+    'node_run': ['invocation_id', 'node_id', 'target_relation', 'status', 'started_ts'],
+    'openlineage_delivery': ['run_id', 'event_type', 'event_time']
   }) %}
 {% endmacro %}
 

@@ -1,4 +1,4 @@
-{#- A query for the columns of every relation in some schemas, {database: [schema]}: relation, column_name, position. -#}
+{#- A query for the columns of every relation in some schemas, {database: [schema]}: relation, column_name, position, data_type. -#}
 {% macro columns_in_schemas(schemas) %}
   {% do return(adapter.dispatch('columns_in_schemas', 'lineage_audit')(schemas)) %}
 {% endmacro %}
@@ -13,7 +13,7 @@
     {% do places.append('(lower(database_name) = lower(' ~ lineage_audit.text_literal(database) ~ ') and lower(schema_name) in ' ~ lineage_audit._in_list(names | map('lower') | list) ~ ')') %}
   {% endfor %}
   {% do return(
-    "select\n  database_name || '.' || schema_name || '.' || table_name as relation,\n  column_name,\n  column_index as position\nfrom duckdb_columns()\nwhere "
+    "select\n  database_name || '.' || schema_name || '.' || table_name as relation,\n  column_name,\n  column_index as position,\n  data_type\nfrom duckdb_columns()\nwhere "
     ~ (places | join('\n  or ') or 'false')
   ) %}
 {% endmacro %}
@@ -23,11 +23,11 @@
   {% set selects = [] %}
   {% for database, names in schemas.items() if database and database != 'hive_metastore' %}
     {% do selects.append(
-      "select\n  table_catalog || '.' || table_schema || '.' || table_name as relation,\n  column_name,\n  ordinal_position as position\nfrom "
+      "select\n  table_catalog || '.' || table_schema || '.' || table_name as relation,\n  column_name,\n  ordinal_position as position,\n  full_data_type as data_type\nfrom "
       ~ lineage_audit.quote_name(database) ~ '.information_schema.columns\nwhere lower(table_schema) in ' ~ lineage_audit._in_list(names | map('lower') | list)
     ) %}
   {% endfor %}
   {% do return(
-    selects | join('\nunion all\n') or "select\n  cast(null as string) as relation,\n  cast(null as string) as column_name,\n  cast(null as int) as position\nwhere false"
+    selects | join('\nunion all\n') or "select\n  cast(null as string) as relation,\n  cast(null as string) as column_name,\n  cast(null as int) as position,\n  cast(null as string) as data_type\nwhere false"
   ) %}
 {% endmacro %}

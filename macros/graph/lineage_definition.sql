@@ -70,7 +70,7 @@
   {% do return(columns) %}
 {% endmacro %}
 
-{#- The columns of all relations in the schemas that the project names: relation, column_name, position. -#}
+{#- The columns of all relations in the schemas that the project names: relation, column_name, position, data_type. -#}
 {% macro _lineage_catalog_sql() %}
   {% set schemas = {} %}
   {% if execute %}

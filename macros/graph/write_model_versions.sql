@@ -9,6 +9,7 @@
       {% do versions.append(lineage_audit._model_version(result.node)) %}
     {% endif %}
   {% endfor %}
+  {% do lineage_audit._remember('model versions', versions) %}
   {% set written = lineage_audit._last_versions() if versions else {} %}
   {% set rows = [] %}
   {% for version in versions %}
@@ -24,15 +25,21 @@
     'lineage_audit: writes the compiled SQL of ' ~ lineage_audit._counted(rows | length, 'model') ~ ' into ' ~ table
     ~ ', for the lineage graph. If the engine refuses: the models are built; grant the right to insert, or set the var lineage_audit_graph to false.', info=true
   ) %}
-  {#- An insert is one statement text: about a megabyte of it, whatever the number of models. -#}
+  {% do return(lineage_audit._insert_rows('model_version', rows)) %}
+{% endmacro %}
+
+{#- Writes rows as _store_row gives them, but for the last insert: dbt itself sends what a hook returns, and where it fails, says
+    so and still writes its results. An insert is one statement text: about a megabyte of it, whatever the number of rows. -#}
+{% macro _insert_rows(table, rows) %}
   {% set inserts = [] %}
   {% for batch in lineage_audit._batches(rows, 1000, 1000000) %}
-    {% do inserts.append('insert into ' ~ table ~ ' (\n  ' ~ lineage_audit._columns_of_store('model_version') | join(',\n  ') ~ '\n)\n' ~ batch | join('\nunion all\n')) %}
+    {% do inserts.append(
+      'insert into ' ~ lineage_audit._store(table) ~ ' (\n  ' ~ lineage_audit._columns_of_store(table) | join(',\n  ') ~ '\n)\n' ~ batch | join('\nunion all\n')
+    ) %}
   {% endfor %}
   {% for insert in inserts[:-1] %}
     {% do run_query(insert) %}
   {% endfor %}
-  {#- dbt itself sends the last: where it fails, dbt says so and still writes its results. -#}
   {% do return(inserts | last) %}
 {% endmacro %}
 
@@ -169,6 +176,8 @@
       {% set value = lineage_audit._utc_now() %}
     {% elif kind == 'texts' %}
       {% set value = lineage_audit.list_of_texts(values[column]) %}
+    {% elif kind == 'timestamp' %}
+      {% set value = lineage_audit.timestamp_literal(values[column]) %}
     {% else %}
       {% set value = lineage_audit.text_literal(values[column]) %}
     {% endif %}

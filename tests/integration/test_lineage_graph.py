@@ -356,7 +356,9 @@ def test_a_run_writes_what_is_not_there_yet_and_looks_once(consumer):
     new = [row for row in second if row not in first]
     assert [(row["target_relation"].rpartition(".")[2], row["form"]) for row in new] == [("grown", "incremental")]
     sent = [
-        each.sql for each in consumer.second.statements if "model_version" in each.sql and "create view" not in each.sql
+        each.sql
+        for each in consumer.second.statements
+        if '"model_version"' in each.sql and "create view" not in each.sql
     ]
     reads = [sql for sql in sent if "insert into" not in sql and "information_schema" not in sql]
     assert len([sql for sql in sent if "insert into" in sql]) == 1
@@ -510,7 +512,8 @@ def plain(make_project):
 def test_a_plain_install_has_nothing_of_the_graph(plain):
     names = {row["name"] for row in plain.query("select table_name as name from duckdb_tables()")}
     assert "run_event" in names
-    assert not {name for name in names if name.startswith("lineage_") or "model_version" in name}
+    graphs = ("lineage_", "openlineage_", "node_run", "model_version", "current_model_version")
+    assert not {name for name in names if name.startswith(graphs)}
     assert not [
         each.sql for each in plain.build.statements if "model_version" in each.sql or "lineage_edge" in each.sql
     ]
