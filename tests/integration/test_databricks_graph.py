@@ -260,3 +260,19 @@ def test_the_graph_is_compared_with_what_the_platform_recorded(graph, databricks
             *(("observed_not_recorded", summary, column, "stg_orders", upstream) for column, upstream in lacking),
         ]
     )
+
+
+# --- without Unity Catalog -------------------------------------------------------------------------------------------
+
+
+def test_the_graph_is_made_in_hive_metastore(make_sample, databricks):
+    project = make_sample("databricks")
+    project.use_target(catalog="hive_metastore")
+    project.dbt("build", "--select", "lineage_audit.sample.customer_analytics", "--exclude-resource-type", "test")
+    project.dbt(*GRAPH)
+    answer = json.loads(ask(project, "impact", table="raw_orders", column="amount", output="json").output)
+    assert (len(answer["steps"]), len(answer["consumers"])) == (10, 4)
+    store = f"{project.schema}_audit"
+    assert project.query(f"select downstream_table, problem from {store}.lineage_edge where problem is not null") == []
+    (finding,) = project.query(f"select detail from {store}.lineage_reconciliation where finding in {AGAINST_RECORDS}")
+    assert finding["detail"].startswith("it tells of Unity Catalog alone")
