@@ -35,6 +35,17 @@ $(VENV)/.installed-%: requirements/%.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
+# DataHub's CLI brings a parser of its own: it gets an environment of its own.
+DATAHUB := .venv-datahub/.installed
+
+$(DATAHUB): requirements/datahub.lock | $(BIN)/python
+	$(BIN)/python -m venv .venv-datahub
+	.venv-datahub/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: datahub
+datahub: $(DATAHUB) ## an environment with DataHub's command line, .venv-datahub, for docs/catalogs.md and its test
+
 .PHONY: lock
 lock: | $(VENV)/.installed-dev ## write requirements/*.lock anew from pyproject.toml, with the newest versions it allows
 	scripts/lock.sh
@@ -70,7 +81,7 @@ demo-spark: $(VENV)/.installed-spark
 test: test-$(TARGET) ## unit, DuckDB, Spark with Delta; with TARGET=databricks a core on a stand-in; ARGS go to pytest
 
 .PHONY: test-duckdb test-spark
-test-duckdb test-spark: $(VENV)/.installed-dev
+test-duckdb test-spark: $(VENV)/.installed-dev $(DATAHUB)
 	$(BIN)/python -m pytest --install-java -m "not databricks" $(ARGS)
 
 # The core through dbt-databricks; with ARGS="-m spark …" the tests that are made for Spark too.

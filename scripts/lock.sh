@@ -16,3 +16,5 @@ compile() {
 compile dev
 compile duckdb --constraint requirements/dev.lock
 compile spark --constraint requirements/dev.lock
+# DataHub's CLI shares nothing with them.
+compile datahub
