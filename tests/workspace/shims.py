@@ -185,6 +185,19 @@ def show_schemas(session: Session, found: re.Match[str]) -> Answer:
     return table_of({"databaseName": [name for name in names if pattern.fullmatch(name)]})
 
 
+@shim(r"show table extended in <name> like '[^']*'")
+def show_table_extended(session: Session, found: re.Match[str]) -> Answer:
+    """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-aux-show-table (Spark doesn't tell a Delta table's columns)"""
+    catalog, schema = session.full_name(found["name"], "schema")
+    shown = session.run(found[0])
+    about = [
+        text if "Schema: root" in text else f"{text}Schema: {session.schema_of(catalog, schema, name).treeString()}"
+        for name, text in zip(shown["tableName"].to_pylist(), shown["information"].to_pylist(), strict=True)
+    ]
+    position = shown.column_names.index("information")
+    return shown.set_column(position, "information", pyarrow.array(about, pyarrow.string()))
+
+
 @shim(r"(?:describe|desc) (?:table )?extended <name> as json")
 def describe_as_json(session: Session, found: re.Match[str]) -> Answer:
     """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-aux-describe-table#json-formatted-output"""
