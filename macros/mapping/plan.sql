@@ -27,8 +27,7 @@
   {% set config_rows = lineage_audit._config_rows(request, columns, fields) %}
   {% set target_relation = lineage_audit._relation_text(gold) %}
   {% set config_hash = local_md5(tojson({'endpoint_name': request.endpoint_name, 'target_table': request.target_table, 'rows': config_rows})) %}
-  {#- dbt-databricks replaces what has the same clustering columns, too. -#}
-  {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not config.get('partition_by') and not config.get('liquid_clustered_by')) %}
+  {% set whole_table = not incremental or (request.strategy == 'insert_overwrite' and not lineage_audit.overwrites_parts(config)) %}
   {% set history = lineage_audit._target_history(target_relation) if lineage_audit._is_running() else lineage_audit._no_history() %}
   {% set replaced = incremental and not whole_table and lineage_audit._replaced_by_the_dead(gold, history) %}
   {% set last_success = history.last_success if incremental and not replaced else none %}
