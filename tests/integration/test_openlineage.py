@@ -50,25 +50,45 @@ def test_every_event_of_the_samples_is_valid(sample):
     assert {row["job_name"]: problems for row in sample.rows if (problems := problems_of(row["event"]))} == {}
 
 
-def test_the_edges_of_the_events_are_those_of_the_graph(sample):
-    project = sample.project
-    warehouse = f"duckdb://{project.database_path}"
-    told = {
-        (
-            name if namespace in (warehouse, "dbt") else f"{namespace}/{name}",
-            column,
-            made if made_in in (warehouse, "dbt") else f"{made_in}/{made}",
-            *kind,
-        )
-        for namespace, name, column, made_in, made, *kind in edges_of(last_events(sample.rows))
+def edges_told(rows: list[dict], warehouse: str) -> set[tuple]:
+    """The edges of events as lineage_edge has them."""
+    named = {warehouse: "", "dbt": ""}
+    return {
+        (named.get(namespace, f"{namespace}/") + name, column, named.get(made_in, f"{made_in}/") + made, *kind)
+        for namespace, name, column, made_in, made, *kind in edges_of(last_events(rows))
     }
+
+
+def edges_kept(project) -> set[tuple]:
     edges = project.query(
         "select upstream_table, upstream_column, downstream_table, downstream_column, transformation_type,"
         f" transformation_subtype, expression, masking from {project.schema}_audit.lineage_edge"
         " where upstream_table is not null"
     )
-    assert len(edges) > 200
-    assert told == {tuple(edge.values()) for edge in edges}
+    return {tuple(edge.values()) for edge in edges}
+
+
+def test_the_edges_of_the_events_are_those_of_the_graph(sample):
+    kept = edges_kept(sample.project)
+    assert len(kept) > 200
+    assert edges_told(sample.rows, f"duckdb://{sample.project.database_path}") == kept
+
+
+@pytest.mark.databricks
+def test_events_on_delta_through_dbt_databricks(make_sample):
+    project = make_sample("databricks")
+    project.dbt("build", "--select", "lineage_audit.sample.customer_analytics", "--exclude-resource-type", "test")
+    project.dbt(*GRAPH)
+    project.dbt("run", "--select", "customer_behavior")
+    project.dbt(*EVENTS)
+    rows = rows_of(project)
+    assert {row["job_name"]: problems for row in rows if (problems := problems_of(row["event"]))} == {}
+    kept = edges_kept(project)
+    assert len(kept) > 80
+    assert edges_told(rows, f"databricks://{project.output['host']}") == kept
+    assert [row["event_type"] for row in rows if row["job_name"].endswith(".customer_behavior")] == [
+        "START", "COMPLETE", "START", "COMPLETE",
+    ]  # fmt: skip
 
 
 def test_a_second_run_adds_its_events_and_nothing_else(sample):
