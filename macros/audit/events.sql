@@ -7,7 +7,8 @@
   {% do return(lineage_audit._insert_select('run_event', lineage_audit._event_values('STARTED', plan), none)) %}
 {% endmacro %}
 
-{#- SUCCESS, the commit of the run: counts, each counted on its own, and the failure of the run where they don't add up. -#}
+{#- SUCCESS, the commit of the run: counts, each counted on its own, and the failure of the run where they don't add up. They don't,
+    too, where a client that got no answer sent an INSERT a second time: Databricks' connector does. -#}
 {% macro _success_sql() %}
   {% set plan = lineage_audit._plan_of_run() %}
   {% if not plan %}
@@ -19,16 +20,33 @@
   {% set output = 'kept.output' if kept else 'written.output' %}
   {% set numbers = "input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || " ~ rejected ~ " || ', output ' || " ~ output ~ " || '" %}
   {% set text = "'lineage_audit: records do not add up in ' || " ~ lineage_audit.text_literal(plan.target_relation) ~ " || ': " ~ numbers ~ "'" %}
+  {% set outcomes = ['case', 'when read.input <> read.filtered + ' ~ rejected ~ ' + ' ~ output ~ ' then ' ~ lineage_audit.raise_in_sql(text)] %}
+  {% set lineage = lineage_audit._lineage_of_run(plan) %}
+  {% if lineage %}
+    {% set lineage_text = "'lineage_audit: lineage does not add up in ' || " ~ lineage_audit.text_literal(plan.target_relation)
+      ~ " || ': output ' || " ~ output ~ " || ', " ~ lineage.table ~ " ' || logged.lineage || ' instead of " ~ lineage.rows_of_each ~ " for each. Run it again.'" %}
+    {% do outcomes.append('when logged.lineage <> ' ~ lineage.rows_of_each ~ ' * ' ~ output ~ ' then ' ~ lineage_audit.raise_in_sql(lineage_text)) %}
+  {% endif %}
+  {% do outcomes.append("else 'SUCCESS'") %}
   {% set values = lineage_audit._event_values('SUCCESS', plan) %}
   {% do values.update({
-    'event_type': 'case when read.input = read.filtered + ' ~ rejected ~ ' + ' ~ output ~ " then 'SUCCESS' else " ~ lineage_audit.raise_in_sql(text) ~ ' end',
+    'event_type': outcomes | join('\n    ') ~ '\n  end',
     'input_record_count': 'read.input', 'output_record_count': output,
     'rejected_record_count': rejected, 'filtered_record_count': 'read.filtered'
   }) %}
   {% if plan.watermark %}
     {% do values.update({'watermark_to': lineage_audit._watermark_to(plan)}) %}
   {% endif %}
-  {% do return(lineage_audit._insert_select('run_event', values, 'from read\ncross join ' ~ ('kept' if kept else 'refused\ncross join written'), ctes)) %}
+  {% set counted = ['read'] + (['kept'] if kept else ['refused', 'written']) + (['logged'] if lineage else []) %}
+  {% do return(lineage_audit._insert_select('run_event', values, 'from ' ~ counted | join('\ncross join '), ctes)) %}
+{% endmacro %}
+
+{#- The table that holds the lineage of this run, and how many rows of it each gold row has; none where nothing is copied. -#}
+{% macro _lineage_of_run(plan) %}
+  {% do return({
+    'exploded': {'table': 'cell_lineage', 'rows_of_each': plan.columns | length},
+    'compact': {'table': 'record_lineage', 'rows_of_each': 1}
+  }.get(plan.capture)) %}
 {% endmacro %}
 
 {% macro _count_ctes(plan) %}
@@ -44,19 +62,22 @@
   {% if plan.watermark %}
     {% do items.append('max(' ~ lineage_audit.quote_name(plan.watermark.column) ~ ') as highest') %}
   {% endif %}
-  {% set read = lineage_audit._cte('read', items, plan.source_sql, lineage_audit._read_bounds(plan)) %}
+  {% set ctes = [lineage_audit._cte('read', items, plan.source_sql, lineage_audit._read_bounds(plan))] %}
   {% set written = [] if plan.whole_table else lineage_audit._written_by_this_run() %}
   {% if plan.rejected == 'keep' %}
-    {% do return(
-      'with ' ~ read ~ ',\n'
-      ~ lineage_audit._cte('kept', [lineage_audit._count_where(lineage_audit._is_refused()) ~ ' as rejected', lineage_audit._count_where(lineage_audit._is_accepted()) ~ ' as output'], plan.gold, written)
-    ) %}
+    {% set kept = [lineage_audit._count_where(lineage_audit._is_refused()) ~ ' as rejected', lineage_audit._count_where(lineage_audit._is_accepted()) ~ ' as output'] %}
+    {% do ctes.append(lineage_audit._cte('kept', kept, plan.gold, written)) %}
+  {% else %}
+    {% do ctes.append(lineage_audit._cte('refused', ['count(*) as rejected'], lineage_audit._store('rejected_record'), lineage_audit._of_this_run(plan))) %}
+    {% do ctes.append(lineage_audit._cte('written', ['count(*) as output'], plan.gold, written)) %}
   {% endif %}
-  {% do return(
-    'with ' ~ read ~ ',\n'
-    ~ lineage_audit._cte('refused', ['count(*) as rejected'], lineage_audit._store('rejected_record'), lineage_audit._of_this_run(plan)) ~ ',\n'
-    ~ lineage_audit._cte('written', ['count(*) as output'], plan.gold, written)
-  ) %}
+  {% set lineage = lineage_audit._lineage_of_run(plan) %}
+  {% if lineage %}
+    {% do ctes.append(lineage_audit._cte(
+      'logged', ['count(*) as lineage'], lineage_audit._store(lineage.table), ['attempt_id = ' ~ lineage_audit._attempt_id(plan.target_relation)]
+    )) %}
+  {% endif %}
+  {% do return('with ' ~ ctes | join(',\n')) %}
 {% endmacro %}
 
 {% macro _count_where(predicate) %}

@@ -30,13 +30,20 @@
     'lineage_audit: creates the tables of the audit store in ' ~ lineage_audit._store_name() ~ ': ' ~ tables | join(', ')
     ~ ". If the engine refuses: docs/audit_store.md, 'When the audit store itself fails'.", info=true
   ) %}
-  {% do adapter.create_schema(lineage_audit._store(tables[0])) %}
+  {% set store = lineage_audit._store(tables[0]) %}
+  {#- `create schema if not exists` may need the privilege to create one, also where it is there. -#}
+  {% if not adapter.check_schema_exists(store.database, store.schema) %}
+    {% do adapter.create_schema(store) %}
+  {% endif %}
+  {% set statements = [] %}
   {% for table in tables %}
-    {% set relation = lineage_audit._store(table) %}
-    {% do run_query(lineage_audit.create_store_table(
-      relation, lineage_audit._store_tables()[table], lineage_audit._asked_for().get(table, []), lineage_audit._store_comments()
+    {% do statements.append(lineage_audit.create_store_table(
+      lineage_audit._store(table), lineage_audit._store_tables()[table], lineage_audit._asked_for().get(table, []), lineage_audit._store_comments()
     )) %}
-    {% do adapter.cache_added(relation) %}
+  {% endfor %}
+  {% do lineage_audit.create_beside_others(statements) %}
+  {% for table in tables %}
+    {% do adapter.cache_added(lineage_audit._store(table)) %}
   {% endfor %}
 {% endmacro %}
 

@@ -28,29 +28,34 @@
   {% do return(messages) %}
 {% endmacro %}
 
-{#- One script asks for all of them, and knows only which are refused. Where the question is why, `explain` tells, one by one:
-    as an argument of `execute immediate` a syntax error, too, is an error of analysis, which `explain` returns. -#}
+{#- Where the question is why, `explain` tells, one by one: as an argument of `execute immediate` a syntax error, too, is an error
+    of analysis, which `explain` returns. -#}
 {% macro spark__refusals(questions) %}
   {% set messages = {} %}
-  {% if questions %}
-    {% set lines = ['begin', '  declare _lineage_refused array<string> default array();'] %}
-    {% for question in questions %}
-      {% do lines.extend([
-        '  begin',
-        "    declare exit handler for sqlexception set _lineage_refused = array_append(_lineage_refused, '" ~ loop.index0 ~ "');",
-        '    execute immediate ' ~ lineage_audit.text_literal(question.query) ~ ';',
-        '  end;'
-      ]) %}
-    {% endfor %}
-    {% do lines.extend(["  select array_join(_lineage_refused, ',') as refused;", 'end']) %}
-    {% set refused = (run_query(lines | join('\n')).rows[0][0] or '').split(',') %}
-    {% for question in questions %}
-      {% if loop.index0 | string in refused %}
-        {% do messages.update({loop.index0: lineage_audit._why_spark_refuses(question.query) if question.get('tell_why') else 'refused'}) %}
-      {% endif %}
-    {% endfor %}
-  {% endif %}
+  {% for position in lineage_audit._refused_in_script(questions | map(attribute='query') | list) %}
+    {% set question = questions[position] %}
+    {% do messages.update({position: lineage_audit._why_spark_refuses(question.query) if question.get('tell_why') else 'refused'}) %}
+  {% endfor %}
   {% do return(messages) %}
+{% endmacro %}
+
+{#- One script executes all statements, and knows only which are refused: their positions. -#}
+{% macro _refused_in_script(statements) %}
+  {% if not statements %}
+    {% do return([]) %}
+  {% endif %}
+  {% set lines = ['begin', '  declare _lineage_refused array<string> default array();'] %}
+  {% for statement in statements %}
+    {% do lines.extend([
+      '  begin',
+      "    declare exit handler for sqlexception set _lineage_refused = array_append(_lineage_refused, '" ~ loop.index0 ~ "');",
+      '    execute immediate ' ~ lineage_audit.text_literal(statement) ~ ';',
+      '  end;'
+    ]) %}
+  {% endfor %}
+  {% do lines.extend(["  select array_join(_lineage_refused, ',') as refused;", 'end']) %}
+  {% set refused = run_query(lines | join('\n')).rows[0][0] %}
+  {% do return(refused.split(',') | map('int') | list if refused else []) %}
 {% endmacro %}
 
 {% macro _why_spark_refuses(query) %}

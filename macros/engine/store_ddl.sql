@@ -30,6 +30,38 @@
   {% do return(definitions | join(',\n  ')) %}
 {% endmacro %}
 
+{#- Makes what isn't there yet, while other jobs may be making the same. -#}
+{% macro create_beside_others(statements) %}
+  {% do adapter.dispatch('create_beside_others', 'lineage_audit')(statements) %}
+{% endmacro %}
+
+{% macro default__create_beside_others(statements) %}
+  {% do lineage_audit._unsupported('create_beside_others') %}
+{% endmacro %}
+
+{#- One process writes to a database. -#}
+{% macro duckdb__create_beside_others(statements) %}
+  {% for statement in statements %}
+    {% do run_query(statement) %}
+  {% endfor %}
+{% endmacro %}
+
+{#- While one job makes a Delta table, `create table if not exists` fails for others. What is refused again and again is sent by
+    itself: then the engine says why. -#}
+{% macro spark__create_beside_others(statements) %}
+  {% set now = namespace(left=statements) %}
+  {% for attempt in range(5) if now.left %}
+    {% set refused = [] %}
+    {% for position in lineage_audit._refused_in_script(now.left) %}
+      {% do refused.append(now.left[position]) %}
+    {% endfor %}
+    {% set now.left = refused %}
+  {% endfor %}
+  {% for statement in now.left %}
+    {% do run_query(statement) %}
+  {% endfor %}
+{% endmacro %}
+
 {#- Adds to a table of the audit store the columns that it lacks. -#}
 {% macro add_store_columns(relation, columns, comments={}) %}
   {% do return(adapter.dispatch('add_store_columns', 'lineage_audit')(relation, columns, comments)) %}

@@ -143,6 +143,7 @@ class Macros:
             "flags": SimpleNamespace(WHICH="run"),
             "project_name": "shop",
             "invocation_id": INVOCATION_ID,
+            "run_started_at": _FixedDatetime.now(pytz.utc),
             "tojson": json.dumps,
             "fromjson": fromjson,
             "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),

@@ -93,11 +93,27 @@ def map_texts(table: pyarrow.Table, change: Callable[[str], str]) -> pyarrow.Tab
     return table
 
 
+def _with_causes(raised: Any) -> str:
+    """The message of an exception of the JVM and of those that caused it, and the SQLSTATE of the first."""
+    messages = []
+    cause = raised
+    while cause is not None:
+        messages.append(re.split(r" SQLSTATE: (\w{5})", cause.getMessage() or ""))
+        cause = cause.getCause()
+    states = [rest[0] for _, *rest in messages if rest]
+    text = "\nCaused by: ".join(dict.fromkeys(message for message, *_ in messages))
+    return f"{text} SQLSTATE: {states[0]}" if states else text
+
+
 def error_of(exception: BaseException) -> tuple[str | None, str]:
     """Error condition and message of what Spark or Delta raised, without traces."""
     condition = None
+    # An exception that PySpark has no class for, such as Delta's of a conflict, is known to the JVM alone.
+    raised = getattr(exception, "java_exception", exception)
     for name in ("getCondition", "getErrorClass"):
         with contextlib.suppress(Exception):
-            condition = condition or getattr(exception, name)()
+            condition = condition or getattr(raised, name)()
+    if raised is not exception and condition:
+        return condition, _with_causes(raised)
     text = re.split(r"\n\n?JVM stacktrace:|;\n'|\n== SQL", str(exception))[0]
     return condition, text.strip()

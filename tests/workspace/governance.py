@@ -94,11 +94,16 @@ class Governance:
                     return True
         return False
 
-    def require(self, principal: str, privilege: str, catalog: str, schema: str, relation: str | None = None) -> None:
+    def require(
+        self, principal: str, privilege: str, catalog: str, schema: str | None = None, relation: str | None = None
+    ) -> None:
         """Whoever uses an object needs USE CATALOG and USE SCHEMA besides the privilege on the object itself."""
         in_schema = f"{catalog}.{schema}"
-        on_object = (privilege, "table", f"{in_schema}.{relation}") if relation else (privilege, "schema", in_schema)
-        for each, kind, name in (("USE CATALOG", "catalog", catalog), ("USE SCHEMA", "schema", in_schema), on_object):
+        needed = [("USE CATALOG", "catalog", catalog)]
+        if schema:
+            needed.append(("USE SCHEMA", "schema", in_schema))
+        on_object = ("table", f"{in_schema}.{relation}") if relation else needed[-1][1:]
+        for each, kind, name in (*needed, (privilege, *on_object)):
             if not self.may(principal, each, name):
                 raise insufficient_permissions(each, kind, name)
 

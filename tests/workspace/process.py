@@ -159,6 +159,10 @@ class WorkspaceProcess:
     def expire_sessions(self) -> int:
         return self._call("POST", "expire-sessions")["expired"]
 
+    def inject(self, fault: str, statement: str) -> None:
+        """The next statement that holds this text meets a fault: `unavailable`, `lost`, `unanswered` or `expired`."""
+        self._call("POST", "inject", {"fault": fault, "statement": statement})
+
     def _call(self, method: str, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
         request = urllib.request.Request(
             f"https://{self.host}/stand-in/{name}",

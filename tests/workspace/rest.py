@@ -26,6 +26,7 @@ class Rest:
             ("GET", "preview/scim/v2/Me"): lambda user, body: {"id": "1", "userName": user},
             ("GET", "/stand-in/state"): lambda user, body: self.state(),
             ("POST", "/stand-in/forget"): lambda user, body: self.forget(),
+            ("POST", "/stand-in/inject"): lambda user, body: self._inject(**body),
             ("POST", "/stand-in/expire-sessions"): lambda user, body: {"expired": service.expire_sessions()},
             ("POST", "/stand-in/column-lineage"): lambda user, body: self._record_lineage(body["records"]),
             **self._runs.endpoints,
@@ -53,6 +54,11 @@ class Rest:
 
     def _record_lineage(self, records: list[Json] | None) -> Json:
         self._workspace.column_lineage = records
+        return {}
+
+    def _inject(self, fault: str, statement: str) -> Json:
+        """The next statement that holds this text meets a fault, as `server` knows them."""
+        self._workspace.faults.append((fault, statement))
         return {}
 
     def forget(self) -> Json:

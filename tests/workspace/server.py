@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,9 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         if user is None and url.path not in _OPEN and not url.path.startswith("/stand-in/"):
             self._reply_json(403, {"error_code": "PERMISSION_DENIED", "message": "Invalid access token."})
         elif method == "POST" and url.path in (WAREHOUSE_PATH, CLUSTER_PATH):
-            self._reply(
-                200, "application/x-thrift", self._thrift(body, user or "", on_cluster=url.path == CLUSTER_PATH)
-            )
+            self._handle_thrift(body, user or "", on_cluster=url.path == CLUSTER_PATH)
         else:
             content = {name: values[0] for name, values in parse_qs(url.query).items()}
             if "json" in (self.headers.get("Content-Type") or "") and body:
@@ -89,6 +88,26 @@ class Handler(BaseHTTPRequestHandler):
                 return
             missing = {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{method} {url.path}'"}
             self._reply_json(404 if answer is None else 200, missing if answer is None else answer)
+
+    def _handle_thrift(self, body: bytes, user: str, *, on_cluster: bool) -> None:
+        fault = self.server.workspace.fault_of(body)
+        if fault == "unavailable":
+            # A service that is to be asked again: https://docs.databricks.com/api/workspace/introduction
+            self.send_response(503)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if fault == "expired":
+            self.server.service.expire_sessions()
+        if fault != "lost":
+            answer = self._thrift(body, user, on_cluster=on_cluster)
+        if fault in ("lost", "unanswered"):
+            # The connection drops: before the statement reached anyone, or after it was executed.
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self._reply(200, "application/x-thrift", answer)
 
     def _thrift(self, body: bytes, user: str, *, on_cluster: bool) -> bytes:
         service = self.server.service

@@ -86,6 +86,17 @@ def bare(sql: str) -> str:
     return sql[tokens[0].start : tokens[-1].end] if tokens else ""
 
 
+def immediate_texts(sql: str) -> list[Token]:
+    """The literals that `execute immediate` executes."""
+    tokens = tokens_of(sql)
+    found = zip(tokens, tokens[1:], tokens[2:], strict=False)
+    return [
+        text
+        for verb, how, text in found
+        if verb.is_word("execute") and how.is_word("immediate") and text.kind == "text"
+    ]
+
+
 def names_in(sql: str) -> Iterator[Name]:
     """Every name of a statement with its parts; a call of a function is none."""
     tokens = tokens_of(sql)
@@ -117,6 +128,10 @@ def replaced(sql: str, replacements: list[tuple[int, int, str]]) -> str:
     for start, end, text in sorted(replacements, reverse=True):
         sql = sql[:start] + text + sql[end:]
     return sql
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def starts_with(sql: str, *words: str) -> bool:

@@ -20,7 +20,7 @@ with texts as (
   where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
 )
 select
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   target_pk as target_pk,
   unnest([1, 2, 3, 4, 5, 6, 7, 8]) as column_position,
   unnest([

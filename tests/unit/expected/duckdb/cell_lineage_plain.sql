@@ -12,7 +12,7 @@ with texts as (
   from db.gold.orders
 )
 select
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   target_pk as target_pk,
   unnest([1, 2]) as column_position,
   unnest([

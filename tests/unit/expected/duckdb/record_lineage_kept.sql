@@ -4,7 +4,7 @@ insert into db.dev_audit.record_lineage (
   source_values
 )
 select
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   case when order_id is null or line is null then null else cast(to_json([order_id, cast(line as varchar)]) as varchar) end as target_pk,
   [
     order_id,

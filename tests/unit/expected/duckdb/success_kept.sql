@@ -40,11 +40,21 @@ kept as (
     coalesce(sum(case when len(_lineage_failed_rules) = 0 then 1 else 0 end), 0) as output
   from db.gold.orders
   where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
+),
+logged as (
+  select
+    count(*) as lineage
+  from db.dev_audit.record_lineage
+  where attempt_id = 2784221307820241342
 )
 select
-  case when read.input = read.filtered + kept.rejected + kept.output then 'SUCCESS' else error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || kept.rejected || ', output ' || kept.output || '') end as event_type,
+  case
+    when read.input <> read.filtered + kept.rejected + kept.output then error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || kept.rejected || ', output ' || kept.output || '')
+    when logged.lineage <> 1 * kept.output then error('lineage_audit: lineage does not add up in ' || 'db.gold.orders' || ': output ' || kept.output || ', record_lineage ' || logged.lineage || ' instead of 1 for each. Run it again.')
+    else 'SUCCESS'
+  end as event_type,
   timestamp '2024-03-01 06:00:00.000000' as event_ts,
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   'run-1' as run_id,
   '11111111-2222-3333-4444-555555555555' as invocation_id,
   'db.gold.orders' as target_relation,
@@ -70,3 +80,4 @@ select
   'keep' as rejected
 from read
 cross join kept
+cross join logged

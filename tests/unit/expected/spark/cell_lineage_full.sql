@@ -33,7 +33,7 @@ lists as (
   from texts
 )
 select
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   target_pk as target_pk,
   cast(column_position as smallint) as column_position,
   source_values as source_values

@@ -4,7 +4,7 @@ insert into db.dev_audit.record_lineage (
   source_values
 )
 select
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   case when order_id is null or line is null then null else to_json(array(order_id, cast(line as string))) end as target_pk,
   array(
     order_id,

@@ -46,11 +46,21 @@ written as (
     count(*) as output
   from db.gold.orders
   where _lineage_invocation_id = '11111111-2222-3333-4444-555555555555'
+),
+logged as (
+  select
+    count(*) as lineage
+  from db.dev_audit.cell_lineage
+  where attempt_id = 2784221307820241342
 )
 select
-  case when read.input = read.filtered + refused.rejected + written.output then 'SUCCESS' else raise_error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || refused.rejected || ', output ' || written.output || '') end as event_type,
+  case
+    when read.input <> read.filtered + refused.rejected + written.output then raise_error('lineage_audit: records do not add up in ' || 'db.gold.orders' || ': input ' || read.input || ', filtered ' || read.filtered || ', rejected ' || refused.rejected || ', output ' || written.output || '')
+    when logged.lineage <> 8 * written.output then raise_error('lineage_audit: lineage does not add up in ' || 'db.gold.orders' || ': output ' || written.output || ', cell_lineage ' || logged.lineage || ' instead of 8 for each. Run it again.')
+    else 'SUCCESS'
+  end as event_type,
   timestamp '2024-03-01 06:00:00.000000Z' as event_ts,
-  94828026163355357 as attempt_id,
+  2784221307820241342 as attempt_id,
   'run-1' as run_id,
   '11111111-2222-3333-4444-555555555555' as invocation_id,
   'db.gold.orders' as target_relation,
@@ -77,3 +87,4 @@ select
 from read
 cross join refused
 cross join written
+cross join logged
