@@ -78,13 +78,13 @@ demo-spark: $(VENV)/.installed-spark
 	spark_dbt run-operation show_sample --quiet
 
 .PHONY: test
-test: test-$(TARGET) ## unit, DuckDB, Spark with Delta; with TARGET=databricks a core on a stand-in; ARGS go to pytest
+test: test-$(TARGET) ## unit, DuckDB, Spark with Delta, a core on a stand-in for Databricks; TARGET=databricks: all on it; ARGS go to pytest
 
 .PHONY: test-duckdb test-spark
 test-duckdb test-spark: $(VENV)/.installed-dev $(DATAHUB)
-	$(BIN)/python -m pytest --install-java -m "not databricks" $(ARGS)
+	$(BIN)/python -m pytest --install-java -m "core or not databricks" $(ARGS)
 
-# The core through dbt-databricks; with ARGS="-m spark …" the tests that are made for Spark too.
+# All that goes through dbt-databricks; with ARGS="-m spark …" the tests that are made for Spark too.
 .PHONY: test-databricks
 test-databricks: $(VENV)/.installed-dev
 	LINEAGE_AUDIT_TEST_TARGET=databricks $(BIN)/python -m pytest --install-java -m databricks $(ARGS)

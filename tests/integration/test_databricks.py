@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.databricks
+pytestmark = [pytest.mark.databricks, pytest.mark.core]
 
 SUCCEEDED = {"success", "pass", "no-op"}
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

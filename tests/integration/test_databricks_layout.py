@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mapped_cases import mapped_columns
 
-pytestmark = pytest.mark.databricks
+pytestmark = [pytest.mark.databricks, pytest.mark.core]
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTATION = (ROOT / "docs" / "databricks.md").read_text(encoding="utf-8")
