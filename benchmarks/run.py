@@ -7,6 +7,7 @@
     python benchmarks/run.py memory    # 20 M rows through each form with 2 GB for DuckDB
     python benchmarks/run.py history   # a run and two questions, with up to a million runs remembered, DuckDB
     python benchmarks/run.py graph     # the lineage graph of 1,000 models, all of it and after one change, DuckDB
+    python benchmarks/run.py events    # OpenLineage events of 200 models in one run, DuckDB
 
 Every part makes dbt projects in a temporary folder. What was written is checked before a figure is printed.
 """
@@ -35,7 +36,7 @@ from source import KEYS, UPSTREAMS
 
 SIZE = """Estimated for 2 cores: the whole matrix, as it is without arguments, takes 2 hours on DuckDB and 6 on Spark, and up to
 25 GB below $TMPDIR at a time. One part of it, such as --rows 1000000 --upstream table --keys sequential, takes 5 minutes on
-DuckDB and 15 on Spark; trace takes 10 and 30; replay 15 and 60; many 15; memory 30, and up to 25 GB; history 2; graph 10."""
+DuckDB and 15 on Spark; trace takes 10 and 30; replay 15 and 60; many 15; memory 30, and up to 25 GB; history 2; graph 10; events 3."""
 
 
 def main() -> None:
@@ -43,7 +44,10 @@ def main() -> None:
         description=__doc__, epilog=SIZE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "part", nargs="?", default="matrix", choices=["matrix", "trace", "replay", "many", "memory", "history", "graph"]
+        "part",
+        nargs="?",
+        default="matrix",
+        choices=["matrix", "trace", "replay", "many", "memory", "history", "graph", "events"],
     )
     parser.add_argument(
         "--engine", nargs="+", default=list(ENGINES), choices=ENGINES, help="of matrix, trace and replay"
@@ -65,7 +69,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=5, help="of matrix, replay and many, beside one that is not counted"
     )
-    parser.add_argument("--models", type=int, help="default: 200 (many), 1000 (graph)")
+    parser.add_argument("--models", type=int, help="default: 200 (many, events), 1000 (graph)")
     arguments = parser.parse_args()
     if arguments.part == "trace" and not set(arguments.forms or []) <= set(LINEAGE_TABLES):
         parser.error(f"trace knows the forms {' and '.join(LINEAGE_TABLES)}")
@@ -101,6 +105,8 @@ def main() -> None:
                     history.report(place, rows, form)
             elif arguments.part == "graph":
                 project_graph.report(place, arguments.models or 1_000)
+            elif arguments.part == "events":
+                project_graph.report_events(place, arguments.models or 200)
             else:
                 memory.report(
                     place, arguments.rows or [20_000_000], arguments.upstream or ["table"],
