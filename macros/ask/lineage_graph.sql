@@ -20,7 +20,7 @@
 {% macro _edges_sql(lineage_edge) %}
   {% do return(
     'select ' ~ lineage_audit.json_array_of_rows('edge') ~ ' as edges\nfrom (\n  select\n    upstream_table,\n    upstream_column,\n    downstream_table,\n    downstream_column,\n'
-    ~ '    transformation_type,\n    transformation_subtype,\n    expression,\n    origin,\n    problem\n  from ' ~ lineage_edge ~ '\n) as edge\ngroup by edge.downstream_table\norder by edge.downstream_table'
+    ~ '    transformation_type,\n    transformation_subtype,\n    expression,\n    masking,\n    origin,\n    problem\n  from ' ~ lineage_edge ~ '\n) as edge\ngroup by edge.downstream_table\norder by edge.downstream_table'
   ) %}
 {% endmacro %}
 

@@ -1,88 +1,175 @@
-"""DataHub's own command line, by the recipe in docs/, on what dbt left of the sample."""
+"""DataHub's own command line and the transport into a file, by the commands of docs/catalogs.md, on a copy of this repository."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import duckdb
 import pytest
-from openlineage_receiver import ROOT
+from openlineage_receiver import ROOT, edges_of
 
 DATAHUB = Path(os.environ.get("LINEAGE_AUDIT_DATAHUB") or ROOT / ".venv-datahub" / "bin" / "datahub")
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "catalogs.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+# One of the two samples, for the time that the other takes.
+BUILD = "dbt build --select lineage_audit.sample.customer_analytics --exclude-resource-type unit_test"
+
+
+def block_with(text: str) -> str:
+    """The commands of the page that contain a text, but not those that install something."""
+    (block,) = (each for each in BLOCKS if text in each)
+    return re.sub(r"^pip .*\n", "", block, flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def aspects(make_sample) -> dict[tuple[str, str], dict]:
-    """What DataHub would be told: {(kind of aspect, the last part of the name of dbt's entity): aspect}."""
+def catalogs(tmp_path_factory):
+    """What DataHub would be told, by each recipe {(kind of aspect, urn): aspect}, the events in the file, and the graph."""
     if not DATAHUB.exists():
         reason = f"DataHub's command line is not in {DATAHUB}: make datahub"
         pytest.fail(f"{reason}; in CI no test may be skipped") if os.environ.get("CI") == "true" else pytest.skip(
             reason
         )
-    project = make_sample("duckdb")
-    project.dbt("build", "--select", "lineage_audit.sample.customer_analytics", "--exclude-resource-type", "unit_test")
-    run_results = project.target / "run_results.json"
-    kept = shutil.copy(run_results, project.workspace)
-    project.dbt("docs", "generate", "--select", "lineage_audit.sample.customer_analytics")
-    shutil.copy(kept, run_results)
-    written = project.workspace / "datahub.json"
-    environment = {
-        **os.environ,
-        "DATAHUB_TARGET": str(project.target),
-        "DATAHUB_FILE": str(written),
+    project = tmp_path_factory.mktemp("clone")
+    for name in ("macros", "models", "seeds", "tests", "analyses", "docs", "scripts"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dbt_project.yml", "packages.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, project)
+    commands = block_with("datahub ingest").replace("dbt build\n", f"{BUILD}\n") + block_with("log_file_path")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "OPENLINEAGE"))}
+    environment |= {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(DATAHUB.parent)]),
         "DATAHUB_TELEMETRY_ENABLED": "false",
-        "HOME": str(project.workspace),
+        "HOME": str(project),
     }
-    command = [DATAHUB, "ingest", "run", "--no-default-report", "-c", ROOT / "docs" / "datahub.yml"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=project, env=environment, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    with duckdb.connect(project / "lineage_audit.duckdb", read_only=True) as connection:
+        edges = connection.execute(
+            "select upstream_table, upstream_column, downstream_table, downstream_column, transformation_subtype, masking, expression"
+            " from dev_audit.lineage_edge"
+        ).fetchall()
+        kinds = connection.execute("select table_name, kind from dev_audit.lineage_node where column_name is null")
+        kinds = dict(kinds.fetchall())
+    return SimpleNamespace(
+        first=aspects_in(project / "target" / "datahub.json"),
+        last=aspects_in(project / "target" / "datahub_lineage_ingested.json"),
+        events=[json.loads(line) for line in (project / "events.jsonl").read_text().splitlines()],
+        edges=edges,
+        kinds=kinds,
+    )
+
+
+def aspects_in(written: Path) -> dict[tuple[str, str], dict]:
     found: dict[tuple[str, str], dict] = {}
     for record in json.loads(written.read_text()):
         for snapshot in (record.get("proposedSnapshot") or {}).values():
-            if "dataPlatform:dbt" in snapshot["urn"]:
-                for aspect in snapshot["aspects"]:
-                    ((kind, content),) = aspect.items()
-                    found[kind.rpartition(".")[2], table_of(snapshot["urn"])] = content
-        if record.get("aspectName") == "assertionInfo":
-            found["assertionInfo", record["entityUrn"]] = record["aspect"]["json"]
+            for aspect in snapshot["aspects"]:
+                ((kind, content),) = aspect.items()
+                kind = kind.rpartition(".")[2]
+                found[kind[0].lower() + kind[1:], snapshot["urn"]] = content
+        if record.get("changeType") == "UPSERT":
+            found[record["aspectName"], record["entityUrn"]] = record["aspect"]["json"]
     return found
 
 
-def table_of(urn: str) -> str:
-    """The table of an urn of a dataset or of a column."""
-    return urn.split(",")[1].rpartition(".")[2]
+def of_dbt(name: str) -> str:
+    return f"urn:li:dataset:(urn:li:dataPlatform:dbt,lineage_audit.dev_{name},PROD)"
 
 
-def test_the_chain_of_a_gold_column(aspects):
-    place, chain = ("customer_behavior", "total_revenue"), []
-    while place and ("UpstreamLineage", place[0]) in aspects:
-        upstream = [
-            (table_of(source), source.rpartition(",")[2].rstrip(")"))
-            for edge in aspects["UpstreamLineage", place[0]].get("fineGrainedLineages") or []
-            for target in edge["downstreams"]
-            if target.rpartition(",")[2].rstrip(")") == place[1]
-            for source in edge["upstreams"]
-        ]
-        chain += upstream
-        place = upstream[0] if upstream and upstream[0] not in chain[: -len(upstream)] else None
-    assert chain[:3] == [
-        ("customer_orders_summary", "total_revenue"),
-        ("stg_orders", "order_amount"),
-        ("raw_orders", "amount"),
+def place_of(urn: str) -> tuple[str, str, str | None]:
+    """Platform, table and column of an urn of a dataset or of a column."""
+    found = re.search(r"dataPlatform:(\w+),([^,]+),PROD\)(?:,(.+)\))?$", urn)
+    return found[1], found[2], found[3]
+
+
+def edges_in(aspects: dict[tuple[str, str], dict]) -> set[tuple]:
+    """(platform, table, column) of both ends, and what is said of the edge, of all that dbt's entities are made of."""
+    return {
+        (place_of(source), place_of(target), entry.get("transformOperation"))
+        for (kind, urn), lineage in aspects.items()
+        if kind == "upstreamLineage" and "dataPlatform:dbt" in urn
+        for entry in lineage.get("fineGrainedLineages") or []
+        for target in entry["downstreams"]
+        for source in entry["upstreams"]
+    }
+
+
+def test_the_edges_are_those_of_the_graph_with_their_expressions(catalogs):
+    kept = {
+        (
+            ("dbt" if catalogs.kinds[table] == "source" else "duckdb", table, column),
+            ("dbt", made, made_column),
+            f"{subtype}{' (masking)' if masking else ''}: {expression}",
+        )
+        for table, column, made, made_column, subtype, masking, expression in catalogs.edges
+        if catalogs.kinds.get(table) in ("source", "seed", "model")
+        and catalogs.kinds[made] == "model"
+        and made_column is not None
+    }
+    assert edges_in(catalogs.last) == kept
+    behavior = "lineage_audit.dev_gold.customer_behavior"
+    # By hand, from models/sample/customer_analytics/customer_behavior.sql.
+    assert (
+        ("duckdb", "lineage_audit.dev_silver.stg_events", None),
+        ("dbt", behavior, "event_count"),
+        "AGGREGATION (masking): count(*)",
+    ) in kept
+
+
+def test_nothing_that_the_dbt_source_knew_is_lost(catalogs):
+    """The second aspect takes the place of the first."""
+    replaced = {key: aspect for key, aspect in catalogs.first.items() if key in catalogs.last}
+    assert len(replaced) == len(catalogs.last) >= 5
+    for key, aspect in replaced.items():
+        before, after = ({each["dataset"] for each in lineage["upstreams"]} for lineage in (aspect, catalogs.last[key]))
+        assert after == before, key
+    before = {edge[:2] for edge in edges_in(replaced)}
+    assert before
+    assert before - {edge[:2] for edge in edges_in(catalogs.last)} == set()
+
+
+def test_the_chain_of_a_gold_column(catalogs):
+    """Through both recipes, by what a server would hold."""
+    direct = {
+        target: source
+        for source, target, operation in edges_in({**catalogs.first, **catalogs.last})
+        if operation and not operation.startswith("CONDITIONAL")
+    }
+    place, chain = ("dbt", "lineage_audit.dev_gold.customer_behavior", "total_revenue"), []
+    while place in direct:
+        chain.append(direct[place])
+        # A table of the warehouse is the sibling of dbt's entity.
+        place = ("dbt", *direct[place][1:])
+    assert chain == [
+        ("duckdb", "lineage_audit.dev_gold.customer_orders_summary", "total_revenue"),
+        ("duckdb", "lineage_audit.dev_silver.stg_orders", "order_amount"),
+        ("dbt", "lineage_audit.dev_bronze.raw_orders", "amount"),
     ]
 
 
-def test_columns_owner_and_sql(aspects):
-    schema = aspects["SchemaMetadata", "customer_behavior"]
+def test_columns_owner_and_sql(catalogs):
+    behavior = of_dbt("gold.customer_behavior")
+    schema = catalogs.first["schemaMetadata", behavior]
     assert "total_revenue" in [field["fieldPath"] for field in schema["fields"]]
-    assert [each["owner"] for each in aspects["Ownership", "customer_behavior"]["owners"]] == [
+    assert [each["owner"] for each in catalogs.first["ownership", behavior]["owners"]] == [
         "urn:li:corpGroup:Customer Insights"
     ]
-    assert "ordered.total_revenue" in aspects["ViewProperties", "customer_behavior"]["formattedViewLogic"]
+    assert "ordered.total_revenue" in catalogs.first["viewProperties", behavior]["formattedViewLogic"]
 
 
-def test_tests_are_assertions(aspects):
-    assert [key for key in aspects if key[0] == "assertionInfo"]
+def test_tests_are_assertions(catalogs):
+    assert [key for key in catalogs.first if key[0] == "assertionInfo"]
+
+
+def test_events_are_in_the_file_that_the_page_names(catalogs):
+    told = {expression for *_, expression, _ in edges_of(each for each in catalogs.events if "outputs" in each)}
+    assert {expression for *_, expression in catalogs.edges} <= told
