@@ -115,12 +115,15 @@ def receiver(tmp_path_factory):
     process.stop()
 
 
-def send(project, receiver) -> subprocess.CompletedProcess:
+def http(receiver) -> dict:
+    """The client's own setting, without the five times that it tries a receiver that is down."""
+    return {"type": "http", "url": receiver.url, "timeout": 5, "retry": {"total": 0}}
+
+
+def send(project, transport: dict) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "scripts" / "send_openlineage.py"), "--project-dir", str(project.directory)]
     command += ["--profiles-dir", str(project.workspace), "--target-path", str(project.target)]
     command += ["--log-path", str(project.workspace / "logs" / "send")]
-    # The client's own setting, without the five times that it tries a receiver that is down.
-    transport = {"type": "http", "url": receiver.url, "timeout": 5, "retry": {"total": 0}}
     environment = {**os.environ, "OPENLINEAGE__TRANSPORT": json.dumps(transport)}
     return subprocess.run(
         command, env=environment, cwd=project.workspace, capture_output=True, text=True, timeout=300, check=False
@@ -130,7 +133,7 @@ def send(project, receiver) -> subprocess.CompletedProcess:
 def test_the_chain_of_a_gold_column_comes_out_of_what_a_receiver_holds(sample, receiver):
     project = sample.project
     receiver.start()
-    sent = send(project, receiver)
+    sent = send(project, http(receiver))
     assert (sent.returncode, f"{len(sample.rows)} events sent to http" in sent.stderr) == (0, True), sent.stderr
     assert set(receiver.held) == {identity_of(row["event"]) for row in sample.rows}
     assert len(receiver.received) == len(sample.rows)
@@ -296,3 +299,27 @@ def test_a_run_that_was_killed_has_failed_once_the_next_one_began(shop):
         f" from {store}.run_event where event_type = 'STARTED' and target_table = 'gold_orders' and invocation_id <> 'killed'"
     )
     assert project.query(killed) == [{"event_type": "FAIL", "error_message": "interrupted"}]
+
+
+def test_more_events_than_one_batch_are_each_sent_and_noted_once(shop, tmp_path):
+    project = shop.project
+    store = f"{project.schema}_audit"
+    # The script notes 500 events by one command.
+    another = "left(run_id, 24) || lpad(cast(range as varchar), 12, '0')"
+    project.execute(
+        f"insert into {store}.openlineage_event by name select * exclude (range)"
+        f" replace ({another} as run_id, replace(event, run_id, {another}) as event)"
+        f" from (select * from {store}.openlineage_event where event_type = 'START' limit 1), range(501)"
+    )
+    identities = f"select run_id, event_type, event_time from {store}"
+    kept = {tuple(row.values()) for row in project.query(f"{identities}.openlineage_event")}
+    log = tmp_path / "events.jsonl"
+    transport = {"type": "file", "log_file_path": str(log), "append": True}
+    first, second = send(project, transport), send(project, transport)
+    assert [each.returncode for each in (first, second)] == [0, 0], first.stderr + second.stderr
+    assert "\n0 events sent" in f"\n{second.stderr}"
+    told = [identity_of(json.loads(line)) for line in log.read_text().splitlines()]
+    noted = [tuple(row.values()) for row in project.query(f"{identities}.openlineage_delivery")]
+    assert len(kept) > 500
+    assert (len(noted), set(noted)) == (len(kept), kept)
+    assert (len(told), len(set(told))) == (len(kept), len(kept))
