@@ -49,7 +49,7 @@ def catalogs(tmp_path_factory):
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=project, env=environment, capture_output=True, text=True, timeout=500, check=False,
+        cwd=project, env=environment, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     with duckdb.connect(project / "lineage_audit.duckdb", read_only=True) as connection:
