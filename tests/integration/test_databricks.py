@@ -114,8 +114,13 @@ def test_the_stand_in_refuses_what_the_platform_would(databricks):
     ):
         with pytest.raises(Exception, match=rf"\[{condition}"):
             databricks.query(sql)
-    with pytest.raises(Exception, match=r"\[INSUFFICIENT_PERMISSIONS\]"):
-        databricks.query("select * from main.default.nothing", token="reader-token")
+    for sql in (
+        "select * from main.default.nothing",
+        "create schema if not exists main.default",
+        "begin execute immediate 'create table main.default.new (id int)'; end",
+    ):
+        with pytest.raises(Exception, match=r"\[INSUFFICIENT_PERMISSIONS\]"):
+            databricks.query(sql, token="reader-token")
 
 
 def test_an_unknown_statement_is_refused_and_remembered(databricks):

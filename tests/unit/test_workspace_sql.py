@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from workspace.errors import RefusalError, refused_by_spark
 from workspace.names import Catalogs
-from workspace.sql_text import bare, names_in, starts_with
+from workspace.sql_text import bare, immediate_texts, literal, names_in, starts_with, tokens_of
 
 CATALOGS = Catalogs(["main", "governance"])
 SCHEMAS = {"main__dev", "main__default", "governance__audit"}
@@ -54,6 +54,18 @@ def test_names_may_be_quoted_and_spaced():
 )
 def test_relations_by_their_place(sql, names):
     assert [name.parts[0] for name in names_in(sql) if name.names_relation] == names
+
+
+def test_what_a_script_executes_from_texts():
+    sql = "begin execute immediate 'create table a (b string comment \\'it\\\\s\\')'; select 'execute immediate', 'select 1'; end"
+    (text,) = immediate_texts(sql)
+    assert text.value == "create table a (b string comment 'it\\s')"
+    assert literal(text.value) == sql[text.start : text.end]
+
+
+def test_a_literal_has_the_value_that_it_was_made_of():
+    value = "it's a \\ and a `"
+    assert [token.value for token in tokens_of(literal(value))] == [value]
 
 
 def test_first_words():
