@@ -17,6 +17,7 @@ pytestmark = pytest.mark.databricks
 ROOT = Path(__file__).resolve().parents[2]
 GRAPH = ("run", "--select", "lineage_audit.graph")
 SQLGLOT = "sqlglot==30.30.0"
+OPENLINEAGE = "openlineage-python==1.54.0"
 
 
 def ask(project, operation: str, **arguments):
@@ -105,7 +106,7 @@ def graph(make_sample, databricks_process):
 def test_the_graph_says_what_it_needs(graph):
     """Without a cluster that somebody has to set up, each notebook installs what it imports."""
     submitted = sorted((each["compute"], *each["libraries"]) for each in graph.submitted)
-    assert submitted == [("serverless",), ("serverless", SQLGLOT), ("serverless", SQLGLOT)]
+    assert submitted == [("serverless",), *(("serverless", each) for each in (OPENLINEAGE, SQLGLOT, SQLGLOT))]
 
 
 def test_all_sql_of_the_sample_is_read(graph, databricks):

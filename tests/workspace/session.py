@@ -26,6 +26,7 @@ from workspace.information_schema import SCHEMA, read_through_views
 from workspace.names import SPARK_CATALOG, Catalogs
 from workspace.sql_text import (
     Name,
+    Token,
     bare,
     immediate_texts,
     literal,
@@ -232,16 +233,18 @@ class Session:
                 if table.row_filter or table.column_masks:
                     raise no_history_of_masked(quoted(*parts), "TIME_TRAVEL" if travels else "DESCRIBE_HISTORY")
 
+    def _immediate_changes(self, sql: str) -> list[Token]:
+        """The texts that the statement executes to make, drop or alter something. What queries in texts name stays as it is."""
+        return [token for token in immediate_texts(sql) if self._objects_changed(token.value)]
+
     def _with_immediate(self, sql: str) -> list[str]:
-        """The statement, and those that it executes from texts to make, drop or alter something."""
-        return [sql, *(text for token in immediate_texts(sql) if self._objects_changed(text := token.value))]
+        """The statement, and those that it executes from texts."""
+        return [sql, *(token.value for token in self._immediate_changes(sql))]
 
     def _translated(self, sql: str) -> str:
         """The statement, and those that it executes from texts, as Spark knows them."""
         texts = [
-            (token.start, token.end, literal(translated))
-            for token in immediate_texts(sql)
-            if (translated := self._translated(token.value)) != token.value
+            (token.start, token.end, literal(self._translated(token.value))) for token in self._immediate_changes(sql)
         ]
         read = read_column_lineage(read_through_views(shims.replace_functions(replaced(sql, texts), self), self), self)
         return self.catalogs.to_spark(read, self.catalog, self._spark_schema_exists)
