@@ -130,7 +130,7 @@
 {% endmacro %}
 
 {#- A number for one invocation's work on one target relation: the day on which the invocation began, counted from 1970, in 16 bits,
-    and 47 bits of a hash. All that was written before is less, and no file of it is read where this attempt's rows are counted. -#}
+    and 47 bits of a hash. What was written on earlier days is less, and no file of it is read where this attempt's rows are counted. -#}
 {% macro _attempt_id(target_relation) %}
   {% set day = (run_started_at.replace(tzinfo=none) - modules.datetime.datetime(1970, 1, 1)).days %}
   {% do return((day * 2 ** 47 + (local_md5(invocation_id ~ ' ' ~ target_relation)[:12] | int(base=16)) // 2) | string) %}

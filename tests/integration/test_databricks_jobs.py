@@ -154,6 +154,7 @@ def test_a_fault_of_the_connection(shop, databricks, fault):
         run_id = f"{fault} {statement}"
         databricks.inject(fault, statement.format(schema=shop.schema))
         run = shop.dbt("run", "--select", "gold_2", vars={"lineage_audit_run_id": run_id}, check=False)
+        assert databricks.state()["faults"] == []
         of_run = "where run_id = " + literal("spark", run_id)
         found = shop.query(f"select status, output_record_count as records from {audit}.ingestion_run {of_run}")
         logged = shop.value(f"select count(*) from {audit}.column_lineage {of_run}")
@@ -177,6 +178,7 @@ def test_what_the_connector_sends_twice_does_not_count(shop, databricks):
     ):
         databricks.inject("unanswered", f"insert into {table}")
         run = shop.dbt("run", "--select", "gold_appended", check=False)
+        assert databricks.state()["faults"] == []
         assert not run.success
         assert said in run.messages
         assert ("gold_appended", "c1", "id", 1) not in lineage(shop, "gold_appended")

@@ -44,12 +44,13 @@ class Rest:
         return endpoint(user, body)
 
     def state(self) -> Json:
-        """What was set, what was asked, and what was refused because nothing here serves it."""
+        """What was set, what was asked, what was refused because nothing here serves it, and the faults that are still to come."""
         return {
             "objects": self._workspace.governance.as_json(),
             "statements": list(self._workspace.log),
             "python": list(self._runs.submitted),
             "refused": list(self._workspace.refused),
+            "faults": list(self._workspace.faults),
         }
 
     def _record_lineage(self, records: list[Json] | None) -> Json:

@@ -88,9 +88,8 @@ class Workspace:
     column_lineage: list[dict[str, Any]] | None = None  # None: the schema `system.access` is not enabled
     log: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # what is to go wrong, and a text in the statement that it befalls
+    # What is to go wrong, and a text in the statement that it befalls.
+    faults: list[tuple[str, str]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record(self, entry: dict[str, Any], *, refused: bool) -> None:
