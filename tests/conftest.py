@@ -41,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("duckdb", "spark")
 # The stand-in for a Databricks workspace takes Spark's place behind every test: `make test TARGET=databricks`.
 SPARK_IS_DATABRICKS = os.environ.get("LINEAGE_AUDIT_TEST_TARGET") == "databricks"
+# Of the tests made for Spark, those that it always runs; with ARGS="-m spark" it runs all.
+THROUGH_DATABRICKS = ("test_consumer", "test_generic_tests", "test_row_algebra")
 HASH_KEY_VARIABLE = "DBT_ENV_SECRET_LINEAGE_AUDIT_KEY"
 HASH_KEY = "a key that stands nowhere but in the environment"
 
@@ -100,6 +102,13 @@ def _find_java(install: bool) -> tuple[str | None, str | None]:
     if finished.returncode == 0:
         return finished.stdout.strip(), None
     return None, (finished.stderr.strip().splitlines() or ["Java 17 or later is missing"])[-1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SPARK_IS_DATABRICKS and item.path.stem in THROUGH_DATABRICKS and item.get_closest_marker("spark"):
+            item.add_marker("databricks")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -547,6 +556,32 @@ def make_sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         return Project(ROOT, workspace, engine, schema, "lineage_audit", artifacts=True, **_server_of(engine, request))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def databricks_sample(make_sample) -> Project:
+    """The repository's own project, built on the stand-in with its tests, without the lineage graph."""
+    project = make_sample("databricks")
+    project.dbt("build", "--exclude", "lineage_audit.graph")
+    return project
+
+
+@pytest.fixture(scope="session")
+def databricks_graph(databricks_sample: Project, databricks_process) -> Project:
+    """That project with its lineage graph."""
+    databricks_process.forget()
+    databricks_sample.dbt("run", "--select", "lineage_audit.graph")
+    return databricks_sample
+
+
+@pytest.fixture(scope="session")
+def hive_sample(make_sample) -> Project:
+    """The repository's own project, built on the stand-in without Unity Catalog, without tests and without the lineage graph."""
+    project = make_sample("databricks")
+    project.use_target(catalog="hive_metastore")
+    no_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+    project.dbt("build", "--exclude", "lineage_audit.graph", *no_tests)
+    return project
 
 
 def _server_of(engine: str, request: pytest.FixtureRequest) -> dict[str, Any]:

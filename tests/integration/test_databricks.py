@@ -12,8 +12,6 @@ import pytest
 pytestmark = [pytest.mark.databricks, pytest.mark.core]
 
 SUCCEEDED = {"success", "pass", "no-op"}
-NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-NO_GRAPH = {"lineage_audit_graph": False}  # that is tested in test_databricks_graph.py
 ADDS_UP = "input_record_count = filtered_record_count + rejected_record_count + output_record_count"
 
 
@@ -27,53 +25,46 @@ def outcomes(project) -> list[dict]:
 # --- the sample ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sample(make_sample):
-    project = make_sample("databricks")
-    project.dbt("build", vars=NO_GRAPH)
-    return project
-
-
-def test_the_sample_builds_on_a_warehouse_with_unity_catalog(sample, databricks):
-    (build,) = sample.invocations
+def test_the_sample_builds_on_a_warehouse_with_unity_catalog(databricks_sample, databricks):
+    build = databricks_sample.invocations[0]
     assert set(build.statuses.values()) <= SUCCEEDED
     assert len(build.statuses) > 80
-    assert outcomes(sample) == [{"status": "SUCCESS", "adds_up": True}]
+    assert outcomes(databricks_sample) == [{"status": "SUCCESS", "adds_up": True}]
     for catalog in ("governance", "hive_metastore"):
         schemas = [row["databaseName"] for row in databricks.query(f"show schemas in {catalog}")]
-        assert not [schema for schema in schemas if schema.startswith(sample.schema)]
+        assert not [schema for schema in schemas if schema.startswith(databricks_sample.schema)]
 
 
-def test_a_table_of_this_run_is_read_at_its_version(sample, databricks):
-    statements = sample.invocations[0].statements_of("gold_customers")
+def test_a_table_of_this_run_is_read_at_its_version(databricks_sample, databricks):
+    statements = databricks_sample.invocations[0].statements_of("gold_customers")
     assert any("version as of" in sql for sql in statements)
     assert not any("__lineage_source" in sql for sql in statements)
 
 
-def test_a_masked_table_is_read_once(sample, databricks):
-    silver = f"main.{sample.schema}_silver.silver_customers"
+def test_a_masked_table_is_read_once(databricks_sample, databricks):
+    silver = f"main.{databricks_sample.schema}_silver.silver_customers"
     databricks.query(f"alter table {silver} alter column email set mask main.default.hide")
-    statements = sample.dbt("run", "--select", "gold_customers").statements_of("gold_customers")
+    statements = databricks_sample.dbt("run", "--select", "gold_customers").statements_of("gold_customers")
     databricks.query(f"alter table {silver} alter column email drop mask")
     assert not any("version as of" in sql for sql in statements)
     assert [sql for sql in statements if "create or replace table" in sql and "__lineage_source" in sql]
-    assert not databricks.query(f"show tables in main.{sample.schema}_gold like '*__lineage_source'")
+    assert not databricks.query(f"show tables in main.{databricks_sample.schema}_gold like '*__lineage_source'")
 
 
-def test_the_config_is_checked(sample, databricks):
-    printed = sample.dbt("run-operation", "validate_config", "--args", "{output: json}", "--quiet").output
+def test_the_config_is_checked(databricks_sample, databricks):
+    printed = databricks_sample.dbt("run-operation", "validate_config", "--args", "{output: json}", "--quiet").output
     assert [each for each in json.loads(printed) if each["severity"] == "error"] == []
 
 
-def test_setup_finds_the_store_complete(sample, databricks):
-    setup = sample.dbt("run-operation", "setup")
-    assert f"audit store `main`.`{sample.schema}_audit`: complete" in setup.output
+def test_setup_finds_the_store_complete(databricks_sample, databricks):
+    setup = databricks_sample.dbt("run-operation", "setup")
+    assert f"audit store `main`.`{databricks_sample.schema}_audit`: complete" in setup.output
     assert not [each.sql for each in setup.statements if "create table" in each.sql.lower()]
 
 
-def test_a_value_is_traced_and_gives_itself_again(sample, databricks):
+def test_a_value_is_traced_and_gives_itself_again(databricks_sample, databricks):
     arguments = {"target_table": "gold_orders", "target_pk": "12345", "target_column": "order_amount", "output": "json"}
-    traced = sample.dbt("run-operation", "trace", "--args", json.dumps(arguments), "--quiet")
+    traced = databricks_sample.dbt("run-operation", "trace", "--args", json.dumps(arguments), "--quiet")
     (column,) = json.loads(traced.output)["columns"]
     assert (column["value"], column["transform_expr"]) == ("107.00", "amount_raw * fx_rate")
     assert [(each["column"], each["value"]) for each in column["sources"]] == [
@@ -83,23 +74,20 @@ def test_a_value_is_traced_and_gives_itself_again(sample, databricks):
     assert column["replay"]["verdict"] == "replays"
 
 
-def test_a_model_runs_on_an_all_purpose_cluster(sample, databricks):
-    sample.use_target(on_cluster=True)
+def test_a_model_runs_on_an_all_purpose_cluster(databricks_sample, databricks):
+    databricks_sample.use_target(on_cluster=True)
     try:
-        sample.dbt("run", "--select", "gold_customers", "gold_order_items")
+        databricks_sample.dbt("run", "--select", "gold_customers", "gold_order_items")
     finally:
-        sample.use_target()
-    assert outcomes(sample) == [{"status": "SUCCESS", "adds_up": True}]
+        databricks_sample.use_target()
+    assert outcomes(databricks_sample) == [{"status": "SUCCESS", "adds_up": True}]
 
 
-def test_the_sample_builds_in_hive_metastore(make_sample, databricks):
-    project = make_sample("databricks")
-    project.use_target(catalog="hive_metastore")
-    build = project.dbt("build", *NO_TESTS, vars=NO_GRAPH)
-    assert set(build.statuses.values()) <= SUCCEEDED
-    assert outcomes(project) == [{"status": "SUCCESS", "adds_up": True}]
+def test_the_sample_builds_in_hive_metastore(hive_sample, databricks):
+    assert set(hive_sample.invocations[0].statuses.values()) <= SUCCEEDED
+    assert outcomes(hive_sample) == [{"status": "SUCCESS", "adds_up": True}]
     schemas = [row["databaseName"] for row in databricks.query("show schemas in main")]
-    assert not [schema for schema in schemas if schema.startswith(project.schema)]
+    assert not [schema for schema in schemas if schema.startswith(hive_sample.schema)]
 
 
 # --- what the stand-in refuses -----------------------------------------------------------------------------------

@@ -36,15 +36,22 @@ def last_events(rows: list[dict]) -> list[dict]:
 # --- the samples -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sample(make_sample):
-    project = make_sample(ENGINE)
-    project.dbt("build", "--select", "lineage_audit.sample", "config", "--exclude-resource-type", "test", "unit_test")
-    project.dbt(*GRAPH)
+@pytest.fixture(scope="module", params=[ENGINE, pytest.param("databricks", marks=pytest.mark.databricks)])
+def sample(request):
+    """Both samples with their graph, then two models run once more. Databricks: on the stand-in, through dbt-databricks."""
+    if request.param == "databricks":
+        project = request.getfixturevalue("databricks_graph")
+        warehouse, catalog = f"databricks://{project.output['host']}", project.output["catalog"]
+    else:
+        project = request.getfixturevalue("make_sample")(ENGINE)
+        no_tests = ("--exclude-resource-type", "test", "unit_test")
+        project.dbt("build", "--select", "lineage_audit.sample", "config", *no_tests)
+        project.dbt(*GRAPH)
+        warehouse, catalog = f"duckdb://{project.database_path}", project.database_path.stem
     first = rows_of(project)
     project.dbt("run", "--select", "customer_behavior", "gold_orders")
     project.dbt(*EVENTS)
-    return SimpleNamespace(project=project, first=first, rows=rows_of(project))
+    return SimpleNamespace(project=project, warehouse=warehouse, catalog=catalog, first=first, rows=rows_of(project))
 
 
 def test_every_event_of_the_samples_is_valid(sample):
@@ -72,24 +79,7 @@ def edges_kept(project) -> set[tuple]:
 def test_the_edges_of_the_events_are_those_of_the_graph(sample):
     kept = edges_kept(sample.project)
     assert len(kept) > 200
-    assert edges_told(sample.rows, f"duckdb://{sample.project.database_path}") == kept
-
-
-@pytest.mark.databricks
-def test_events_on_delta_through_dbt_databricks(make_sample):
-    project = make_sample("databricks")
-    project.dbt("build", "--select", "lineage_audit.sample.customer_analytics", "--exclude-resource-type", "test")
-    project.dbt(*GRAPH)
-    project.dbt("run", "--select", "customer_behavior")
-    project.dbt(*EVENTS)
-    rows = rows_of(project)
-    assert {row["job_name"]: problems for row in rows if (problems := problems_of(row["event"]))} == {}
-    kept = edges_kept(project)
-    assert len(kept) > 80
-    assert edges_told(rows, f"databricks://{project.output['host']}") == kept
-    assert [row["event_type"] for row in rows if row["job_name"].endswith(".customer_behavior")] == [
-        "START", "COMPLETE", "START", "COMPLETE",
-    ]  # fmt: skip
+    assert edges_told(sample.rows, sample.warehouse) == kept
 
 
 def test_a_second_run_adds_its_events_and_nothing_else(sample):
@@ -130,12 +120,12 @@ def send(project, receiver) -> subprocess.CompletedProcess:
 
 def test_the_chain_of_a_gold_column_comes_out_of_what_a_receiver_holds(sample, receiver):
     project = sample.project
+    receiver.forget()
     receiver.start()
     sent = send(project, receiver)
     assert (sent.returncode, f"{len(sample.rows)} events sent to http" in sent.stderr) == (0, True), sent.stderr
     assert set(receiver.held) == {identity_of(row["event"]) for row in sample.rows}
     assert len(receiver.received) == len(sample.rows)
-    warehouse = f"duckdb://{project.database_path}"
     direct = {
         (namespace, name, column): (from_namespace, from_name, from_column)
         for from_namespace, from_name, from_column, namespace, name, column, kind, *_ in edges_of(
@@ -143,7 +133,7 @@ def test_the_chain_of_a_gold_column_comes_out_of_what_a_receiver_holds(sample, r
         )
         if kind == "DIRECT"
     }
-    schema = f"warehouse.{project.schema}"
+    warehouse, schema = sample.warehouse, f"{sample.catalog}.{project.schema}"
     place = (warehouse, f"{schema}_gold.customer_behavior", "total_revenue")
     chain = []
     while place := direct.get(place):
