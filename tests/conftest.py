@@ -36,6 +36,7 @@ import hypothesis
 import pytest
 import yaml
 from dbt_common.tests import enable_test_caching
+from workspace.engine import FOR_FEW_ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("duckdb", "spark")
@@ -152,10 +153,6 @@ def _render_env_vars(text: str) -> str:
     return re.sub(pattern, lambda found: os.environ.get(found[1], found[2]), text)
 
 
-# To make and compile code for each statement takes a third of the time on tables of ten rows.
-INTERPRETING = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-
-
 @pytest.fixture(scope="session")
 def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What profiles.yml says about Spark, with the warehouse in a folder of this test run."""
@@ -164,9 +161,10 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         name: re.sub(r"(?<!\w)\.spark\b", str(folder), _render_env_vars(value))
         for name, value in _profile_output("spark")["server_side_parameters"].items()
     }
-    # All that the JVM compiles in half an hour of tests; once that room is full it interprets, and then statements fail.
-    settings["spark.driver.extraJavaOptions"] += " -XX:ReservedCodeCacheSize=400m"
-    return {**settings, **INTERPRETING}
+    # All that the JVM compiles in an hour of tests; once that room is full it interprets, and then statements fail.
+    settings["spark.driver.extraJavaOptions"] += " -XX:ReservedCodeCacheSize=600m"
+    settings["spark.databricks.delta.snapshotPartitions"] = "1"
+    return {**settings, **FOR_FEW_ROWS}
 
 
 @pytest.fixture(scope="session")
@@ -183,16 +181,16 @@ def spark_session(spark_settings: dict[str, str]):
 
 
 @pytest.fixture(scope="module")
-def compiling_spark(engine: str, request: pytest.FixtureRequest):
-    """Spark compiles its code for the tests of this module, as it does for people: where values and types are put to the proof."""
+def spark_of_people(engine: str, request: pytest.FixtureRequest):
+    """Spark compiles, plans and reads in the tests of this module as it does for people: where values and types are put to the proof."""
     if "spark" not in (server := _server_of(engine, request)):
         yield
         return
     settings = server["spark"].conf
-    for name in INTERPRETING:
+    for name in FOR_FEW_ROWS:
         settings.unset(name)
     yield
-    for name, value in INTERPRETING.items():
+    for name, value in FOR_FEW_ROWS.items():
         settings.set(name, value)
 
 
@@ -202,11 +200,14 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
     from workspace.process import WorkspaceProcess
 
     wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions", "spark.buffer.pageSize")
+    settings = {name: spark_settings[name] for name in wanted}
+    # In a quarter of an hour the optimizing compiler takes more than it gives back.
+    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1"
     process = WorkspaceProcess(
         tmp_path_factory.mktemp("databricks"),
         users={"job-token": "job@example.com", "reader-token": "reader@example.com"},
         secrets={"lineage_audit/hash_key": HASH_KEY_VARIABLE},
-        spark_settings={name: spark_settings[name] for name in wanted},
+        spark_settings=settings,
     )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in process.environment.items():

@@ -22,7 +22,7 @@ from mapped_cases import (
 
 # --- the config ------------------------------------------------------------------------------------------------
 
-pytestmark = pytest.mark.usefixtures("compiling_spark")
+pytestmark = pytest.mark.usefixtures("spark_of_people")
 
 ORDERS = mapped_columns(
     "orders",

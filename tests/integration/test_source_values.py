@@ -10,7 +10,7 @@ import json
 import pytest
 from mapped_cases import counts, create_source, mapped_columns, quoted, rule, session_zone, source_properties, table_of
 
-pytestmark = pytest.mark.usefixtures("compiling_spark")
+pytestmark = pytest.mark.usefixtures("spark_of_people")
 
 ZONE = "America/New_York"  # 2024-11-03 05:30 and 06:30 in UTC are both 01:30 there
 

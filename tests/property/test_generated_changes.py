@@ -30,7 +30,7 @@ from oracle import (
 from shapes import Case, Node, Rule
 from test_mappings import chosen_seed, generated, make, numbered
 
-pytestmark = pytest.mark.usefixtures("compiling_spark")
+pytestmark = pytest.mark.usefixtures("spark_of_people")
 
 MODES = ("exploded", "compact", "in_row")
 NUMBERS = ("int", "bigint", "decimal", "double")

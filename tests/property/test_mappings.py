@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from oracle import Outcome, cell, shown, work_out
 from shapes import TEXT, Case, Node
 
-pytestmark = pytest.mark.usefixtures("compiling_spark")
+pytestmark = pytest.mark.usefixtures("spark_of_people")
 
 # Cases per test run, and models per dbt command.
 SIZES = {"duckdb": (1000, 125), "spark": (12, 12)}

@@ -22,7 +22,12 @@ def start_spark(directory: Path, settings: dict[str, str]) -> SparkSession:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("workspace").config("spark.sql.warehouse.dir", str(directory / "warehouse"))
-    for name, value in {**_SETTINGS, "spark.jars.packages": _delta_packages(), **settings}.items():
+    for name, value in {
+        **_SETTINGS,
+        **FOR_FEW_ROWS,
+        "spark.jars.packages": _delta_packages(),
+        **settings,
+    }.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 
@@ -33,6 +38,18 @@ def _delta_packages() -> str:
     (variable, default) = re.findall(r"spark\.jars\.packages: .*env_var\('(\w+)', '([^']+)'\)", profile)[0]
     return os.environ.get(variable, default)
 
+
+# On tables of ten rows a statement's time goes into what is done before a row is read. Results don't depend on any of these.
+FOR_FEW_ROWS = {
+    # To compile code for large expressions takes longer than to interpret them.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Each task reads its expressions anew, and each stage is planned anew.
+    "spark.sql.leafNodeDefaultParallelism": "1",
+    "spark.sql.adaptive.enabled": "false",
+    # To choose among the files of a table by their statistics takes a query of its own.
+    "spark.databricks.delta.stats.skipping": "false",
+}
 
 # What a SQL warehouse sets and Spark doesn't, or what a machine with few cores needs.
 _SETTINGS = {
@@ -46,10 +63,7 @@ _SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
-    "spark.databricks.delta.snapshotPartitions": "2",
-    # Few rows under large expressions: to compile code for them takes longer than to interpret them.
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
