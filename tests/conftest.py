@@ -43,7 +43,7 @@ ENGINES = ("duckdb", "spark")
 # The stand-in for a Databricks workspace takes Spark's place behind every test: `make test TARGET=databricks`.
 SPARK_IS_DATABRICKS = os.environ.get("LINEAGE_AUDIT_TEST_TARGET") == "databricks"
 # Of the tests made for Spark, those that it always runs; with ARGS="-m spark" it runs all.
-THROUGH_DATABRICKS = ("test_consumer", "test_generic_tests", "test_row_algebra")
+THROUGH_DATABRICKS = ("test_consumer", "test_row_algebra")
 HASH_KEY_VARIABLE = "DBT_ENV_SECRET_LINEAGE_AUDIT_KEY"
 HASH_KEY = "a key that stands nowhere but in the environment"
 
@@ -108,7 +108,9 @@ def _find_java(install: bool) -> tuple[str | None, str | None]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SPARK_IS_DATABRICKS and item.path.stem in THROUGH_DATABRICKS and item.get_closest_marker("spark"):
+        # A test that is not of each engine is of dbt-spark.
+        of_each_engine = item.get_closest_marker("spark") and "engine" in item.fixturenames
+        if SPARK_IS_DATABRICKS and of_each_engine and item.path.stem in THROUGH_DATABRICKS:
             item.add_marker("databricks")
 
 
