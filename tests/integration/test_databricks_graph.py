@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytestmark = pytest.mark.databricks
+pytestmark = [pytest.mark.databricks, pytest.mark.core]
 
 ROOT = Path(__file__).resolve().parents[2]
 SQLGLOT = "sqlglot==30.30.0"

@@ -36,7 +36,9 @@ def last_events(rows: list[dict]) -> list[dict]:
 # --- the samples -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[ENGINE, pytest.param("databricks", marks=pytest.mark.databricks)])
+@pytest.fixture(
+    scope="module", params=[ENGINE, pytest.param("databricks", marks=[pytest.mark.databricks, pytest.mark.core])]
+)
 def sample(request):
     """Both samples with their graph, then two models run once more. Databricks: on the stand-in, through dbt-databricks."""
     if request.param == "databricks":
