@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -69,6 +70,9 @@ _UNKNOWN_TO_SPARK = (
     "_LEGACY_ERROR_",
     "INVALID_STATEMENT_OR_CLAUSE",
 )
+
+# Spark replaces a view by dropping it and making it anew: of two sessions that do so at once, one finds that it is there already.
+_MAKING_A_VIEW = threading.Lock()
 
 # What a statement needs besides SELECT on all that it reads, by its first word.
 _WRITES = {"insert": "MODIFY", "merge": "MODIFY", "update": "MODIFY", "delete": "MODIFY", "truncate": "MODIFY"}
@@ -257,8 +261,10 @@ class Session:
         if starts_with(sql, "alter") and any(token.is_word("rename") for token in tokens_of(sql)):
             # Spark takes the new name without its catalog.
             in_spark = in_spark.replace(f" {quoted(SPARK_CATALOG)}.", " ")
+        makes_view = (self._objects_changed(sql) or ())[:2] == ("create", "view")
         try:
-            table = to_arrow(self.spark.sql(in_spark))
+            with _MAKING_A_VIEW if makes_view else contextlib.nullcontext():
+                table = to_arrow(self.spark.sql(in_spark))
         except Exception as exception:
             raise self._refusal_of(exception) from exception
         for statement in self._with_immediate(sql):
