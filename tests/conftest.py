@@ -218,13 +218,20 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
     process.stop()
 
 
+@contextlib.contextmanager
+def _all_served(databricks_process):
+    """Begins with an empty record, and fails if the stand-in is asked meanwhile for anything that it doesn't serve."""
+    databricks_process.forget()
+    yield
+    refused = databricks_process.state()["refused"]
+    assert not refused, "the stand-in serves none of these:\n" + "\n".join(map(str, refused))
+
+
 @pytest.fixture
 def databricks(databricks_process):
     """The stand-in with an empty record; the test fails if it was asked for anything that it doesn't serve."""
-    databricks_process.forget()
-    yield databricks_process
-    refused = databricks_process.state()["refused"]
-    assert not refused, "the stand-in serves none of these:\n" + "\n".join(map(str, refused))
+    with _all_served(databricks_process):
+        yield databricks_process
 
 
 # --- dbt ---------------------------------------------------------------------------------------------------
@@ -562,28 +569,30 @@ def make_sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="session")
-def databricks_sample(make_sample) -> Project:
+def databricks_sample(make_sample, databricks_process) -> Project:
     """The repository's own project, built on the stand-in with its tests, without the lineage graph."""
     project = make_sample("databricks")
-    project.dbt("build", "--exclude", "lineage_audit.graph")
+    with _all_served(databricks_process):
+        project.dbt("build", "--exclude", "lineage_audit.graph")
     return project
 
 
 @pytest.fixture(scope="session")
 def databricks_graph(databricks_sample: Project, databricks_process) -> Project:
     """That project with its lineage graph."""
-    databricks_process.forget()
-    databricks_sample.dbt("run", "--select", "lineage_audit.graph")
+    with _all_served(databricks_process):
+        databricks_sample.dbt("run", "--select", "lineage_audit.graph")
     return databricks_sample
 
 
 @pytest.fixture(scope="session")
-def hive_sample(make_sample) -> Project:
+def hive_sample(make_sample, databricks_process) -> Project:
     """The repository's own project, built on the stand-in without Unity Catalog, without tests and without the lineage graph."""
     project = make_sample("databricks")
     project.use_target(catalog="hive_metastore")
     no_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-    project.dbt("build", "--exclude", "lineage_audit.graph", *no_tests)
+    with _all_served(databricks_process):
+        project.dbt("build", "--exclude", "lineage_audit.graph", *no_tests)
     return project
 
 
