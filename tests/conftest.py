@@ -35,8 +35,9 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
+from dbt.parser.manifest import ManifestLoader
 from dbt_common.tests import enable_test_caching
-from workspace.engine import FOR_FEW_ROWS
+from workspace.engine import FOR_FEW_ROWS, one_start_at_a_time
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("duckdb", "spark")
@@ -57,6 +58,27 @@ del sys.argv[1:]
 
 # Every project of every test has the package's macros: dbt takes each text apart once, not for each project, half of its parsing.
 enable_test_caching()
+
+# Vars that nothing reads while dbt parses. For a new value of any var of the command line it parses the whole project anew.
+READ_WHILE_MODELS_RUN = ("lineage_audit_run_id", "lineage_audit_code_version", "lineage_audit_reprocess")
+
+
+def _parse_once_for_all_runs() -> None:
+    state_of = ManifestLoader.build_manifest_state_check
+
+    def state_without_vars_of_the_run(loader: ManifestLoader):
+        config = loader.root_project
+        given = config.cli_vars
+        config.cli_vars = {name: value for name, value in given.items() if name not in READ_WHILE_MODELS_RUN}
+        try:
+            return state_of(loader)
+        finally:
+            config.cli_vars = given
+
+    ManifestLoader.build_manifest_state_check = state_without_vars_of_the_run
+
+
+_parse_once_for_all_runs()
 
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
@@ -177,7 +199,8 @@ def spark_session(spark_settings: dict[str, str]):
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in spark_settings.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with one_start_at_a_time():
+        session = builder.getOrCreate()
     yield session
     session.stop()
 
@@ -494,7 +517,8 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     models, macros, analyses, snapshots: {name: SQL}; python_models: {name: Python}; seeds: {name: CSV or rows};
     properties: the content of models/properties.yml; the config tables: rows, missing columns are empty;
     files: {path: content}; config: merged into dbt_project.yml; artifacts: that dbt writes manifest.json and its like, a second
-    for each command. The columns of the config tables: make_project.config_columns.
+    for each command; with_sample: the package's sample is in the project's folder too, disabled, as it is for people. The columns of
+    the config tables: make_project.config_columns.
     """
     numbers = itertools.count(1)
 
@@ -515,6 +539,7 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         config: Mapping[str, Any] | None = None,
         name: str = "consumer",
         artifacts: bool = False,
+        with_sample: bool = False,
     ) -> Project:
         workspace = tmp_path_factory.mktemp(f"{name}_{engine}_")
         server = _server_of(engine, request)
@@ -525,7 +550,7 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         project = Project(workspace / "project", workspace, engine, schema, name, artifacts, **server)
         project.write("dbt_project.yml", _merged(_project_file(name), config or {}))
         project.write("packages.yml", {"packages": [{"local": str(ROOT)}]})
-        _install_package(project.directory)
+        _install_package(project.directory, with_sample)
         # Projects have macros. In one that has none dbt raises an error, and catches it, for each macro that depends on the adapter.
         project.write("macros/of_the_project.sql", "{% macro of_the_project() %}{% endmacro %}")
         for folder, suffix, contents in (
@@ -626,8 +651,15 @@ def _merged(base: Any, changes: Any) -> Any:
     return changes
 
 
-def _install_package(directory: Path) -> None:
-    # A link, as `dbt deps` makes one for a local package, without the time that dbt takes to start.
-    packages = directory / "dbt_packages"
-    packages.mkdir(parents=True)
-    (packages / "lineage_audit").symlink_to(ROOT, target_is_directory=True)
+def _install_package(directory: Path, with_sample: bool) -> None:
+    # Links, as `dbt deps` makes one for a local package, without the time that dbt takes to start.
+    package = directory / "dbt_packages" / "lineage_audit"
+    if with_sample:
+        package.parent.mkdir(parents=True)
+        package.symlink_to(ROOT)
+        return
+    package.mkdir(parents=True)
+    for name in ("dbt_project.yml", "macros", "models", "seeds", "analyses", "scripts"):
+        (package / name).symlink_to(ROOT / name)
+    # dbt parses the sample in every project, more than half of what it parses, and then leaves it out.
+    (package / ".dbtignore").write_text("models/sample\nseeds/sample\n")

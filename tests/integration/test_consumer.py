@@ -136,6 +136,7 @@ def consumer(make_project, engine):
     project = make_project(
         engine,
         artifacts=True,
+        with_sample=True,
         models=MODELS,
         macros={"schema_names": SCHEMA_NAMES},
         seeds={"bronze_orders_raw": BRONZE},
@@ -308,6 +309,7 @@ def commands(make_project):
     project = make_project(
         "duckdb",
         artifacts=True,
+        with_sample=True,
         models={"silver_orders": MODELS["silver_orders"], **dict.fromkeys(TWELVE, ORDERS_MAPPED)},
         seeds={"bronze_orders_raw": BRONZE},
         api_endpoints=[{"endpoint_name": "orders"}],

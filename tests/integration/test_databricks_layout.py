@@ -56,6 +56,7 @@ def layout(make_project, databricks_process):
     project = make_project(
         "databricks",
         name="shop",
+        with_sample=True,
         config=yaml.safe_load(block("yaml", "# dbt_project.yml")),
         macros={"generate_schema_name": block("sql", "-- macros/generate_schema_name.sql")},
         models={"gold_orders": "{{ lineage_audit.mapped_model('orders', source=ref('orders')) }}"},

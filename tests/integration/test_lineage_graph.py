@@ -273,6 +273,7 @@ def consumer(make_project):
     """Two builds and a graph after each, with what the store and the graph held then."""
     project = make_project(
         ENGINE,
+        with_sample=True,
         models=MODELS,
         python_models={"scripted": PYTHON},
         properties=PROPERTIES,
@@ -504,7 +505,7 @@ def test_two_graphs_are_compared(consumer):
 
 @pytest.fixture(scope="module")
 def plain(make_project):
-    project = make_project(ENGINE, models={"one": "select 1 as id"}, artifacts=True)
+    project = make_project(ENGINE, models={"one": "select 1 as id"}, artifacts=True, with_sample=True)
     project.build = project.dbt("run")
     return project
 

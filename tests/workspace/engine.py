@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 # Types of which databricks-sql-connector gets the text: neither Arrow nor its own conversion has a value for them.
 _AS_TEXT = ("interval", "variant", "void")
+
+
+@contextlib.contextmanager
+def one_start_at_a_time() -> Iterator[None]:
+    """Spark fetches its jars when it starts: two processes that fetch them into one cache break each other's."""
+    with (Path(tempfile.gettempdir()) / f"lineage_audit_starts_spark_{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def start_spark(directory: Path, settings: dict[str, str]) -> SparkSession:
@@ -29,7 +39,8 @@ def start_spark(directory: Path, settings: dict[str, str]) -> SparkSession:
         **settings,
     }.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    with one_start_at_a_time():
+        return builder.getOrCreate()
 
 
 def _delta_packages() -> str:
