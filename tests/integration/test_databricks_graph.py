@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from datahub_aspects import EDGES, KINDS, edges_in, edges_of_graph
 
 pytestmark = [pytest.mark.databricks, pytest.mark.core]
 
@@ -157,6 +158,19 @@ def test_the_map_is_that_of_the_docs(graph, databricks):
 
     printed = ask(graph.project, "lineage_map").output
     assert behavior(printed) == behavior((ROOT / "docs" / "lineage.md").read_text(encoding="utf-8"))
+
+
+def test_datahub_is_told_of_the_same_edges(graph, databricks):
+    told = json.loads(ask(graph.project, "datahub_lineage").output)
+    aspects = {(each["aspectName"], each["entityUrn"]): each["aspect"]["json"] for each in told}
+    audit = f"main.{graph.project.schema}_audit"
+    edges, tables = (
+        databricks.query(sql.format(f"{audit}.{name}"))
+        for sql, name in ((EDGES, "lineage_edge"), (KINDS, "lineage_node"))
+    )
+    kept = edges_of_graph(edges, tables, "databricks")
+    assert len(kept) > 20
+    assert edges_in(aspects) == kept
 
 
 def test_what_has_not_changed_is_not_read_again(graph, databricks):
