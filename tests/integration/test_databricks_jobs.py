@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from dbt_process import DbtProcess
 from mapped_cases import create_source, insert_into_source, literal, mapped_columns, source_properties, table_of
 
 pytestmark = pytest.mark.databricks
@@ -47,32 +45,20 @@ def make_shop(make_project):
     return project
 
 
-class Job:
-    """A dbt process of its own."""
-
-    def __init__(self, project, number: int, *arguments: str):
-        target = project.workspace / f"job_{number}" / "target"
-        target.mkdir(parents=True, exist_ok=True)
-        # The project as it was parsed already: to parse it takes a process longer than its one model.
-        shutil.copy(project.target / "partial_parse.msgpack", target)
-        self._process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("dbt"), "run", *arguments,
-                "--project-dir", project.directory, "--profiles-dir", project.workspace,
-                "--target-path", target, "--log-path", target.with_name("logs"), "--no-use-colors",
-            ],
-            env=dict(os.environ),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )  # fmt: skip
-
-    def wait(self) -> tuple[int, str]:
-        output, _ = self._process.communicate(timeout=900)
-        return self._process.returncode, output
+def start_job(project, number: int, *arguments: str) -> DbtProcess:
+    target = project.workspace / f"job_{number}" / "target"
+    target.mkdir(parents=True, exist_ok=True)
+    # The project as it was parsed already: to parse it takes a process longer than its one model.
+    shutil.copy(project.target / "partial_parse.msgpack", target)
+    places = {
+        "--project-dir": project.directory, "--profiles-dir": project.workspace, "--target-path": target,
+        "--log-path": target.with_name("logs"),
+    }  # fmt: skip
+    command = ["run", *arguments, *map(str, itertools.chain(*places.items())), "--no-use-colors"]
+    return DbtProcess(command, target.with_name("printed"))
 
 
-def answers(jobs: list[Job]) -> list[tuple[int, str]]:
+def answers(jobs: list[DbtProcess]) -> list[tuple[int, str]]:
     return [job.wait() for job in jobs]
 
 
@@ -108,7 +94,7 @@ def test_eight_jobs_write_one_store_at_once(make_project, databricks, store):
     views = ["package:lineage_audit"] if store == "there" else []
     if views:
         project.dbt("run", "--select", *views)
-    ended = answers([Job(project, number, "--select", name, *views) for number, name in enumerate(GOLD)])
+    ended = answers([start_job(project, number, "--select", name, *views) for number, name in enumerate(GOLD)])
     failed = [output for code, output in ended if code]
     assert not failed, "\n".join(failed)
     project.dbt("run", "--select", "package:lineage_audit")
@@ -133,7 +119,7 @@ def amounts(project, table: str) -> list[tuple]:
 def test_two_jobs_on_one_table(shop, databricks, table):
     """At most one fails, and says why; what counts is right, and a plain run afterwards heals."""
     insert_into_source(shop, "items", [(f"b_{table}", "30", "sql:timestamp '2024-02-01 10:00:00'")])
-    ended = answers([Job(shop, number, "--select", table) for number in range(2)])
+    ended = answers([start_job(shop, number, "--select", table) for number in range(2)])
     failed = [output for code, output in ended if code]
     assert len(failed) <= 1, "\n".join(failed)
     assert all("lineage_audit" in output or "DELTA_" in output for output in failed), failed
