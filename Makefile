@@ -46,6 +46,9 @@ $(DATAHUB): requirements/datahub.lock | $(BIN)/python
 .PHONY: datahub
 datahub: $(DATAHUB) ## an environment with DataHub's command line, .venv-datahub, for docs/catalogs.md and its test
 
+.PHONY: install
+install: $(VENV)/.installed-dev $(DATAHUB) ## everything that the commands below need, but Java
+
 .PHONY: lock
 lock: | $(VENV)/.installed-dev ## write requirements/*.lock anew from pyproject.toml, with the newest versions it allows
 	scripts/lock.sh
