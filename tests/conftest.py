@@ -577,6 +577,7 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         return project
 
     make.config_columns = CONFIG_COLUMNS
+    make.read_while_models_run = READ_WHILE_MODELS_RUN
     return make
 
 

@@ -446,6 +446,20 @@ def test_compile_after_the_build_is_what_a_run_sends(commands):
     assert "try_cast(_value_amount as decimal(10, 2)) as amount" in compiled
 
 
+def test_vars_of_a_run_change_nothing_that_dbt_parses(commands, make_project):
+    """The tests rely on it: conftest.py keeps dbt from parsing a project anew for each value of them."""
+
+    def parsed(**variables: str | bool) -> dict:
+        commands.project.dbt("parse", "--no-partial-parse", vars=variables)
+        without_times = json.loads(
+            json.dumps(commands.project.manifest),
+            object_hook=lambda each: {name: value for name, value in each.items() if name != "created_at"},
+        )
+        return {name: value for name, value in without_times.items() if name != "metadata"}
+
+    assert parsed(**dict.fromkeys(make_project.read_while_models_run, "true")) == parsed()
+
+
 # --- config tables that are no seeds ---------------------------------------------------------------------------------
 
 
