@@ -185,8 +185,9 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         name: re.sub(r"(?<!\w)\.spark\b", str(folder), _render_env_vars(value))
         for name, value in _profile_output("spark")["server_side_parameters"].items()
     }
-    # All that the JVM compiles in an hour of tests; once that room is full it interprets, and then statements fail.
-    settings["spark.driver.extraJavaOptions"] += " -XX:ReservedCodeCacheSize=600m"
+    # Room for all that the JVM compiles in an hour of tests; once it is full the JVM interprets, and then statements fail.
+    # The collector for throughput leaves more of two cores to the tests than the one for short pauses, the default.
+    settings["spark.driver.extraJavaOptions"] += " -XX:ReservedCodeCacheSize=600m -XX:+UseParallelGC"
     settings["spark.databricks.delta.snapshotPartitions"] = "1"
     return {**settings, **FOR_FEW_ROWS}
 
