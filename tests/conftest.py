@@ -227,8 +227,6 @@ def databricks_process(spark_settings: dict[str, str], tmp_path_factory: pytest.
 
     wanted = ("spark.master", "spark.driver.memory", "spark.driver.extraJavaOptions", "spark.buffer.pageSize")
     settings = {name: spark_settings[name] for name in wanted}
-    # In a quarter of an hour the optimizing compiler takes more than it gives back.
-    settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1"
     process = WorkspaceProcess(
         tmp_path_factory.mktemp("databricks"),
         users={"job-token": "job@example.com", "reader-token": "reader@example.com"},
@@ -521,6 +519,8 @@ def make_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     for each command; with_sample: the package's sample is in the project's folder too, disabled, as it is for people. The columns of
     the config tables: make_project.config_columns.
     """
+    # Two threads that make the first of all folders take it from each other.
+    tmp_path_factory.getbasetemp()
     numbers = itertools.count(1)
 
     def make(

@@ -60,6 +60,8 @@ FOR_FEW_ROWS = {
     "spark.sql.adaptive.enabled": "false",
     # To choose among the files of a table by their statistics takes a query of its own.
     "spark.databricks.delta.stats.skipping": "false",
+    # Each plan is written out in full for a page that nobody opens.
+    "spark.sql.ui.explainMode": "simple",
 }
 
 # What a SQL warehouse sets and Spark doesn't, or what a machine with few cores needs.

@@ -96,11 +96,15 @@ class WorkspaceProcess:
         return {"REQUESTS_CA_BUNDLE": str(self.certificate)}
 
     def connection_parameters(self, http_path: str) -> dict[str, Any]:
-        """A port of its own and a certificate of its own, and no report to the workspace of how it is used."""
+        """A port of its own and a certificate of its own, and no report to the workspace of how it is used.
+
+        The connector waits its longest delay before it asks again, a minute, whatever Retry-After says: here 5 s, the least it takes.
+        """
         return {
             "_connection_uri": f"https://{self.host}{http_path}",
             "_tls_trusted_ca_file": str(self.certificate),
             "enable_telemetry": False,
+            "_retry_delay_max": 5,
         }
 
     def profile_output(
