@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from dbt_process import DbtProcess
@@ -102,6 +105,40 @@ def test_eight_jobs_write_one_store_at_once(make_project, databricks, store):
     assert lineage(project, *GOLD) == once(GOLD, ["a1", "a2"])
     open_records = project.query(f"select target_table, target_pk from {project.schema}_audit.quarantine")
     assert table_of(open_records, "target_table", "target_pk") == [(name, "a3") for name in GOLD]
+
+
+def test_a_view_is_there_while_it_is_replaced(databricks):
+    """As on the platform: whoever reads, describes or lists it meets the old one or the new one."""
+    view = "main.default.replaced"
+
+    def replace(number: int) -> str:
+        return f"create or replace view {view} (n comment 'a column') comment 'a view' as select {number} as n"
+
+    databricks.query(replace(0))
+    stop = threading.Event()
+
+    def replace_on() -> None:
+        with databricks.connect() as connected, connected.cursor() as cursor:
+            for number in itertools.count(1):
+                if stop.is_set():
+                    break
+                cursor.execute(replace(number))
+
+    seen = []
+    with ThreadPoolExecutor() as threads, databricks.connect() as connected, connected.cursor() as cursor:
+        replacing = [threads.submit(replace_on) for _ in range(2)]
+        try:
+            for _ in range(40):
+                seen += cursor.execute(f"select n from {view}").fetchall()
+                described = json.loads(cursor.execute(f"describe table extended {view} as json").fetchall()[0][0])
+                assert (described["comment"], described["columns"][0]["comment"]) == ("a view", "a column")
+                assert "replaced" in [row.TABLE_NAME for row in cursor.tables("main", "default").fetchall()]
+        finally:
+            stop.set()
+        for each in replacing:
+            each.result()
+    assert len(set(seen)) > 3
+    databricks.query(f"drop view {view}")
 
 
 @pytest.fixture(scope="module")

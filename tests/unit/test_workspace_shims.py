@@ -91,6 +91,12 @@ def test_what_the_platform_refuses_is_not_remembered_as_unknown(session):
     assert [entry["error"] is not None for entry in session.workspace.log] == [True, True]
 
 
+def test_a_fault_of_the_stand_in_is_remembered(session, monkeypatch):
+    monkeypatch.setattr(session.governance, "securable", lambda *_: {}["a fault"])
+    assert refusal_of(session, "alter catalog main set tags ('a' = 'b')").unknown
+    assert [entry["error"] for entry in session.workspace.refused] == ["[INTERNAL_ERROR] 'a fault' SQLSTATE: XX000"]
+
+
 def test_a_comment_before_a_statement_changes_nothing(session):
     session.execute('/* {"app": "dbt"} */\n  use catalog `governance`')
     assert session.catalog == "governance"

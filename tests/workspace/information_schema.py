@@ -58,9 +58,10 @@ def relations(session: Session) -> Iterator[tuple[str, str, str, Any]]:
     """Catalog, schema and name of every table and view, with what Spark's own catalog holds of it."""
     stored = session.spark._jsparkSession.sharedState().externalCatalog()
     for schema_in_spark in _items(stored.listDatabases()):
-        found = session.catalogs.schema_from_spark(schema_in_spark)
-        for name in _items(stored.listTables(schema_in_spark)) if found else ():
-            yield *found, name, stored.getTable(schema_in_spark, name)
+        if found := session.catalogs.schema_from_spark(schema_in_spark):
+            # Those that are still there: another session may drop one while these are listed.
+            for table in _items(stored.getTablesByName(schema_in_spark, stored.listTables(schema_in_spark))):
+                yield *found, table.identifier().table(), table
 
 
 def schemas(session: Session) -> list[tuple[str, str]]:
@@ -69,7 +70,7 @@ def schemas(session: Session) -> list[tuple[str, str]]:
     return sorted(each for each in found if each)
 
 
-def _items(sequence: Any) -> list[str]:
+def _items(sequence: Any) -> list[Any]:
     return [sequence.apply(position) for position in range(sequence.size())]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -71,7 +70,9 @@ _UNKNOWN_TO_SPARK = (
     "INVALID_STATEMENT_OR_CLAUSE",
 )
 
-# Spark replaces a view by dropping it and making it anew: of two sessions that do so at once, one finds that it is there already.
+# Spark replaces a view by dropping it and making it anew; on the platform nobody meets it in between. So a view that takes another's
+# place is made under this name in Spark's own schema, which no catalog shows, and put into the other's place at once.
+_VIEW_TO_BE = ("default", "view_to_be")
 _MAKING_A_VIEW = threading.Lock()
 
 # What a statement needs besides SELECT on all that it reads, by its first word.
@@ -193,18 +194,21 @@ class Session:
 
     def execute(self, statement: str) -> pyarrow.Table:
         """The result of a statement, or RefusalError."""
-        entry: dict[str, Any] = {"user": self.user, "sql": statement, "shim": None, "error": None}
+        entry: dict[str, Any] = {"user": self.user, "sql": statement, "shim": None}
         started = time.monotonic()
-        unknown = False
+        refusal = None
         try:
             return self._execute(bare(statement), entry)
-        except RefusalError as refusal:
-            unknown = refusal.unknown
-            entry["error"] = str(refusal)
+        except RefusalError as raised:
+            refusal = raised
             raise
+        except Exception as exception:
+            refusal = self._refusal_of(exception)
+            raise refusal from exception
         finally:
+            entry["error"] = refusal and str(refusal)
             entry["seconds"] = round(time.monotonic() - started, 3)
-            self.workspace.record(entry, refused=unknown)
+            self.workspace.record(entry, refused=refusal is not None and refusal.unknown)
 
     def _execute(self, sql: str, entry: dict[str, Any]) -> pyarrow.Table:
         if found := shims.find(sql):
@@ -261,12 +265,9 @@ class Session:
         if starts_with(sql, "alter") and any(token.is_word("rename") for token in tokens_of(sql)):
             # Spark takes the new name without its catalog.
             in_spark = in_spark.replace(f" {quoted(SPARK_CATALOG)}.", " ")
-        makes_view = (self._objects_changed(sql) or ())[:2] == ("create", "view")
-        try:
-            with _MAKING_A_VIEW if makes_view else contextlib.nullcontext():
-                table = to_arrow(self.spark.sql(in_spark))
-        except Exception as exception:
-            raise self._refusal_of(exception) from exception
+        changed = self._objects_changed(sql)
+        makes_view = changed and changed[:2] == ("create", "view")
+        table = self._make_view(in_spark, changed[2][0]) if makes_view else to_arrow(self.spark.sql(in_spark))
         for statement in self._with_immediate(sql):
             self._keep_track(statement)
         if starts_with(sql, "show"):
@@ -274,6 +275,22 @@ class Session:
         if starts_with(sql, "describe") or starts_with(sql, "desc"):
             return _with_catalog(map_texts(table, self.catalogs.from_spark))
         return table
+
+    def _make_view(self, in_spark: str, view: str) -> pyarrow.Table:
+        parts = view.split(".")
+        with _MAKING_A_VIEW:
+            held = self.stored_table(*parts) if self.relation_exists(*parts) else None
+            is_view = held is not None and held.tableType().name() == "VIEW"
+            if not is_view or not starts_with(in_spark, "create", "or", "replace"):
+                return to_arrow(self.spark.sql(in_spark))
+            name = next(name for name in names_in(in_spark) if name.names_relation)
+            answer = to_arrow(self.spark.sql(replaced(in_spark, [(name.start, name.end, quoted(*_VIEW_TO_BE))])))
+            made = self._stored.getTable(*_VIEW_TO_BE)
+            # A Scala case class: a copy of which only the first field, the identifier, is another.
+            fields = [getattr(made, f"copy$default${number}")() for number in range(2, made.productArity() + 1)]
+            self._stored.alterTable(made.copy(held.identifier(), *fields))
+            self.spark.sql(f"drop view {quoted(*_VIEW_TO_BE)}")
+            return answer
 
     def _refusal_of(self, exception: Exception) -> RefusalError:
         condition, message = error_of(exception)
