@@ -108,7 +108,7 @@ def test_eight_jobs_write_one_store_at_once(make_project, databricks, store):
 
 
 def test_a_view_is_there_while_it_is_replaced(databricks):
-    """As on the platform: whoever reads, describes or lists it meets the old one or the new one."""
+    """Whoever reads, describes or lists it on the stand-in meets the old one or the new one."""
     view = "main.default.replaced"
 
     def replace(number: int) -> str:

@@ -1,4 +1,5 @@
-"""Every incremental strategy of dbt-databricks, in both of its flows (`use_materialization_v2`), and what a failing model leaves.
+"""Every incremental strategy of dbt-databricks, in both of its flows (`use_materialization_v2`), what a failing model leaves, and the
+package's views.
 
 A project per flow: a first run, new rows, a second run; the expectations are worked out by hand.
 """
@@ -51,6 +52,7 @@ MODELS = {
         "materialized='table', use_safer_relation_operations=true", "latest_by='loaded_at'", [*NEW, ("e2", 20, "r2"), ("e5", 50, "r2")],
     ),
 }  # fmt: skip
+VIEWS = ["column_lineage", "ingestion_run", "quarantine"]
 # (input, filtered, rejected, output) of the second run.
 COUNTS = dict.fromkeys(MODELS, (2, 0, 0, 2)) | dict.fromkeys(["gold_whole", "gold_table"], (6, 0, 2, 4))
 
@@ -75,7 +77,7 @@ def flow(request, make_project):
         artifacts=True,
         config={
             "flags": {"use_materialization_v2": request.param},
-            "models": {"flow": {"+materialized": "incremental"}},
+            "models": {"flow": {"+materialized": "incremental"}, "lineage_audit": {"+view_update_via_alter": True}},
         },
         models={
             **{name: model(config, arguments) for name, (config, arguments, _) in MODELS.items()},
@@ -159,3 +161,30 @@ def test_docs_are_generated(flow, databricks):
     assert catalog["errors"] is None
     assert "amount" in catalog["nodes"]["model.flow.gold_merge"]["columns"]
     assert "source_values_json" in catalog["nodes"]["model.lineage_audit.column_lineage"]["columns"]
+
+
+@pytest.mark.parametrize("flow", [True], ids=["v2"], indirect=True)
+def test_views_are_left_alone_that_are_as_they_should_be(flow, databricks):
+    """By `view_update_via_alter`, so that jobs which build the views of one store at the same time don't meet in them."""
+
+    def written_by(*arguments: str) -> dict[str, list[str]]:
+        run = flow.project.dbt("run", "--select", "lineage_audit.audit", *arguments)
+        return {
+            name: [
+                how
+                for how in ("create or replace view", "alter view")
+                for sql in run.statements_of(name)
+                if how in sql.lower()
+            ]
+            for name in VIEWS
+        }
+
+    audit = f"{flow.project.schema}_audit"
+    left_alone = {name: [] for name in VIEWS}
+    refused = flow.project.query(f"select * from {audit}.quarantine")
+    assert refused
+    assert written_by() == left_alone
+    flow.project.query(f"create or replace view {audit}.quarantine as select 1 as of_another_version")
+    assert written_by() == left_alone | {"quarantine": ["alter view"]}
+    assert flow.project.query(f"select * from {audit}.quarantine") == refused
+    assert written_by("--full-refresh") == {name: ["create or replace view"] for name in VIEWS}

@@ -70,8 +70,9 @@ _UNKNOWN_TO_SPARK = (
     "INVALID_STATEMENT_OR_CLAUSE",
 )
 
-# Spark replaces a view by dropping it and making it anew; on the platform nobody meets it in between. So a view that takes another's
-# place is made under this name in Spark's own schema, which no catalog shows, and put into the other's place at once.
+# Spark replaces a view by dropping it and making it anew, and jobs that share a store would meet in between. Databricks' documentation doesn't
+# say what they meet there; docs/databricks.md tells users how not to. Here a view that takes another's place is made under this name in
+# Spark's own schema, which no catalog shows, and put into the other's place at once: a test fails by what the package does, and not by chance.
 _VIEW_TO_BE = ("default", "view_to_be")
 _MAKING_A_VIEW = threading.Lock()
 
