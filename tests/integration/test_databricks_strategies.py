@@ -53,6 +53,7 @@ MODELS = {
     ),
 }  # fmt: skip
 VIEWS = ["column_lineage", "ingestion_run", "quarantine"]
+OF_THE_PACKAGE = {"+view_update_via_alter": True, "+persist_docs": {"relation": True, "columns": True}}
 # (input, filtered, rejected, output) of the second run.
 COUNTS = dict.fromkeys(MODELS, (2, 0, 0, 2)) | dict.fromkeys(["gold_whole", "gold_table"], (6, 0, 2, 4))
 
@@ -77,7 +78,7 @@ def flow(request, make_project):
         artifacts=True,
         config={
             "flags": {"use_materialization_v2": request.param},
-            "models": {"flow": {"+materialized": "incremental"}, "lineage_audit": {"+view_update_via_alter": True}},
+            "models": {"flow": {"+materialized": "incremental"}, "lineage_audit": OF_THE_PACKAGE},
         },
         models={
             **{name: model(config, arguments) for name, (config, arguments, _) in MODELS.items()},
@@ -167,24 +168,25 @@ def test_docs_are_generated(flow, databricks):
 def test_views_are_left_alone_that_are_as_they_should_be(flow, databricks):
     """By `view_update_via_alter`, so that jobs which build the views of one store at the same time don't meet in them."""
 
-    def written_by(*arguments: str) -> dict[str, list[str]]:
+    written = ("create or replace view", "alter view", "comment on column")
+
+    def written_by(*arguments: str) -> dict[str, set[str]]:
         run = flow.project.dbt("run", "--select", "lineage_audit.audit", *arguments)
         return {
-            name: [
-                how
-                for how in ("create or replace view", "alter view")
-                for sql in run.statements_of(name)
-                if how in sql.lower()
-            ]
-            for name in VIEWS
+            name: {how for how in written for sql in run.statements_of(name) if how in sql.lower()} for name in VIEWS
         }
 
-    audit = f"{flow.project.schema}_audit"
-    left_alone = {name: [] for name in VIEWS}
-    refused = flow.project.query(f"select * from {audit}.quarantine")
-    assert refused
+    def described() -> list[tuple]:
+        columns = flow.project.query(f"describe {quarantine}")
+        return [(row["col_name"], row["data_type"], row["comment"]) for row in columns]
+
+    quarantine = f"{flow.project.schema}_audit.quarantine"
+    left_alone = {name: set() for name in VIEWS}
+    columns, records = described(), flow.project.query(f"select * from {quarantine}")
+    assert records
+    assert all(comment for *_, comment in columns)
     assert written_by() == left_alone
-    flow.project.query(f"create or replace view {audit}.quarantine as select 1 as of_another_version")
-    assert written_by() == left_alone | {"quarantine": ["alter view"]}
-    assert flow.project.query(f"select * from {audit}.quarantine") == refused
-    assert written_by("--full-refresh") == {name: ["create or replace view"] for name in VIEWS}
+    flow.project.query(f"alter view {quarantine} as select 1 as of_another_version")
+    assert written_by() == left_alone | {"quarantine": {"alter view", "comment on column"}}
+    assert (described(), flow.project.query(f"select * from {quarantine}")) == (columns, records)
+    assert written_by("--full-refresh") == {name: {"create or replace view"} for name in VIEWS}

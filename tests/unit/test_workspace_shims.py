@@ -44,6 +44,9 @@ class SessionWithoutSpark(Session):
             ("governance", "audit", "events"),
         )
 
+    def is_view(self, catalog, schema, name):
+        return False
+
     def run(self, sql):
         self._check_time_travel(sql)
         self._check_schema(sql)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -174,6 +175,10 @@ class Session:
     def relation_exists(self, catalog: str, schema: str, name: str) -> bool:
         return self._stored.tableExists(self.catalogs.schema_in_spark(catalog, schema), name)
 
+    def is_view(self, catalog: str, schema: str, name: str) -> bool:
+        exists = self.relation_exists(catalog, schema, name)
+        return exists and self.stored_table(catalog, schema, name).tableType().name() == "VIEW"
+
     def is_temporary_view(self, name: str) -> bool:
         (first, *rest) = [token.value for token in tokens_of(name) if token.is_name]
         return not rest and self.spark._jsparkSession.sessionState().catalog().getTempView(first).isDefined()
@@ -186,6 +191,17 @@ class Session:
 
     def schema_of(self, catalog: str, schema: str, name: str) -> StructType:
         return self.spark.table(self._in_spark(catalog, schema, name)).schema
+
+    def comment_on_column_of_view(self, catalog: str, schema: str, name: str, column: str, comment: str) -> None:
+        """Spark has no statement for it."""
+        view = self.spark.table(self._in_spark(catalog, schema, name))
+        (named,) = view.select(quoted(column)).columns
+        as_json = view.schema.jsonValue()
+        for field_as_json in as_json["fields"]:
+            if field_as_json["name"] == named:
+                field_as_json["metadata"]["comment"] = comment
+        stored = self.spark._jvm.org.apache.spark.sql.types.DataType.fromJson(json.dumps(as_json))
+        self._stored.alterTableDataSchema(self.catalogs.schema_in_spark(catalog, schema), name, stored)
 
     def table_properties(self, catalog: str, schema: str, name: str) -> dict[str, str]:
         rows = self.spark.sql(f"show tblproperties {self._in_spark(catalog, schema, name)}").collect()
@@ -280,16 +296,14 @@ class Session:
     def _make_view(self, in_spark: str, view: str) -> pyarrow.Table:
         parts = view.split(".")
         with _MAKING_A_VIEW:
-            held = self.stored_table(*parts) if self.relation_exists(*parts) else None
-            is_view = held is not None and held.tableType().name() == "VIEW"
-            if not is_view or not starts_with(in_spark, "create", "or", "replace"):
+            if not self.is_view(*parts) or not starts_with(in_spark, "create", "or", "replace"):
                 return to_arrow(self.spark.sql(in_spark))
             name = next(name for name in names_in(in_spark) if name.names_relation)
             answer = to_arrow(self.spark.sql(replaced(in_spark, [(name.start, name.end, quoted(*_VIEW_TO_BE))])))
             made = self._stored.getTable(*_VIEW_TO_BE)
             # A Scala case class: a copy of which only the first field, the identifier, is another.
             fields = [getattr(made, f"copy$default${number}")() for number in range(2, made.productArity() + 1)]
-            self._stored.alterTable(made.copy(held.identifier(), *fields))
+            self._stored.alterTable(made.copy(self.stored_table(*parts).identifier(), *fields))
             self.spark.sql(f"drop view {quoted(*_VIEW_TO_BE)}")
             return answer
 

@@ -209,7 +209,6 @@ def describe_as_json(session: Session, found: re.Match[str]) -> Answer:
     if not session.relation_exists(catalog, schema, name):
         raise table_not_found(quoted(catalog, schema, name))
     stored = session.stored_table(catalog, schema, name)
-    is_view = stored.tableType().name() == "VIEW"
     about: dict[str, Any] = {
         "table_name": name,
         "catalog_name": catalog,
@@ -222,7 +221,7 @@ def describe_as_json(session: Session, found: re.Match[str]) -> Answer:
     }
     if comment := information_schema.option(stored.comment()):
         about["comment"] = comment
-    if is_view:
+    if session.is_view(catalog, schema, name):
         about["view_text"] = session.catalogs.from_spark(information_schema.option(stored.viewText()) or "")
     else:
         about["provider"] = information_schema.option(stored.provider()) or "delta"
@@ -407,6 +406,11 @@ def cluster_by_auto(session: Session, found: re.Match[str]) -> Answer:
 def comment_on_column(session: Session, found: re.Match[str]) -> Answer:
     """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-ddl-comment"""
     *table, column = (token.value for token in tokens_of(found["name"]) if token.is_name)
+    if session.is_view(*session.full_name(quoted(*table))):
+        _changed_by_owner(session, quoted(*table), "view")
+        (text,) = tokens_of(found["text"])
+        session.comment_on_column_of_view(*session.full_name(quoted(*table)), column, text.value)
+        return NOTHING
     return InSpark(f"alter table {quoted(*table)} alter column {quoted(column)} comment {found['text']}")
 
 
