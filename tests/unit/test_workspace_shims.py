@@ -41,11 +41,15 @@ class SessionWithoutSpark(Session):
         return (catalog, schema, name) in (
             ("main", "dev", "orders"),
             ("main", "dev", "events"),
+            ("main", "dev", "latest_orders"),
             ("governance", "audit", "events"),
         )
 
     def is_view(self, catalog, schema, name):
-        return False
+        return name == "latest_orders"
+
+    def comment_on_column_of_view(self, *column_and_comment):
+        self.sent.append(column_and_comment)
 
     def run(self, sql):
         self._check_time_travel(sql)
@@ -289,3 +293,13 @@ def test_comments_on_columns_and_views(session):
         "alter table `main`.`dev`.`orders` alter column `a b` comment 'it\\'s'",
         "comment on table main.dev.v is 'x'",
     ]
+
+
+def test_a_comment_on_a_views_column_is_its_owners(session, reader):
+    session.execute("comment on column main.dev.Latest_Orders.`A b` is 'it\\'s'")
+    session.execute("comment on column latest_orders.id is null")
+    view = ("main", "dev", "latest_orders")
+    assert session.sent == [(*view, "A b", "it's"), (*view, "id", "")]
+    refused = refusal_of(reader, "comment on column main.dev.latest_orders.id is 'x'")
+    assert refused.condition == "INSUFFICIENT_PERMISSIONS"
+    assert reader.sent == []

@@ -195,13 +195,13 @@ class Session:
     def comment_on_column_of_view(self, catalog: str, schema: str, name: str, column: str, comment: str) -> None:
         """Spark has no statement for it."""
         view = self.spark.table(self._in_spark(catalog, schema, name))
-        (named,) = view.select(quoted(column)).columns
+        view.select(quoted(column))  # Spark refuses a column that isn't there.
         as_json = view.schema.jsonValue()
-        for field_as_json in as_json["fields"]:
-            if field_as_json["name"] == named:
-                field_as_json["metadata"]["comment"] = comment
-        stored = self.spark._jvm.org.apache.spark.sql.types.DataType.fromJson(json.dumps(as_json))
-        self._stored.alterTableDataSchema(self.catalogs.schema_in_spark(catalog, schema), name, stored)
+        for each in as_json["fields"]:
+            if each["name"].lower() == column.lower():
+                each["metadata"]["comment"] = comment
+        commented = self.spark._jvm.org.apache.spark.sql.types.DataType.fromJson(json.dumps(as_json))
+        self._stored.alterTableDataSchema(self.catalogs.schema_in_spark(catalog, schema), name, commented)
 
     def table_properties(self, catalog: str, schema: str, name: str) -> dict[str, str]:
         rows = self.spark.sql(f"show tblproperties {self._in_spark(catalog, schema, name)}").collect()

@@ -406,10 +406,11 @@ def cluster_by_auto(session: Session, found: re.Match[str]) -> Answer:
 def comment_on_column(session: Session, found: re.Match[str]) -> Answer:
     """https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-ddl-comment"""
     *table, column = (token.value for token in tokens_of(found["name"]) if token.is_name)
-    if session.is_view(*session.full_name(quoted(*table))):
+    relation = session.full_name(quoted(*table))
+    if session.is_view(*relation):
         _changed_by_owner(session, quoted(*table), "view")
-        (text,) = tokens_of(found["text"])
-        session.comment_on_column_of_view(*session.full_name(quoted(*table)), column, text.value)
+        (comment,) = tokens_of(found["text"])
+        session.comment_on_column_of_view(*relation, column, "" if comment.is_word("null") else comment.value)
         return NOTHING
     return InSpark(f"alter table {quoted(*table)} alter column {quoted(column)} comment {found['text']}")
 
